@@ -1,0 +1,1 @@
+"""Replies to answers, scores and reports. Import from its modules (`from eval.scores import …`)."""

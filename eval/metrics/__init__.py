@@ -1,0 +1,1 @@
+"""Metrics: pure functions over (gold, answers), and one table of them."""

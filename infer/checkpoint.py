@@ -1,0 +1,108 @@
+"""A checkpoint as the engines share it: its family, its chat template, its pixel step, its identity for the run record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from prompts.render import Messages
+
+# model_type of the full configuration -> name of the family for people. A further model is a further row.
+FAMILIES = {
+    "qwen2_5_omni": "Qwen2.5-Omni",
+    "qwen3_omni_moe": "Qwen3-Omni",
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model folder or hub name, and an optional LoRA adapter folder."""
+
+    model: str
+    adapter: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.adapter is not None and not (self.adapter / "adapter_config.json").is_file():
+            raise ValueError(f"{self.adapter}: no adapter_config.json there; --adapter takes the folder of a LoRA adapter")
+
+    @cached_property
+    def family(self) -> str:
+        """The `model_type` of the configuration, one of FAMILIES; ValueError for any other."""
+        kind = str(self._config.get("model_type"))
+        if kind not in FAMILIES:
+            raise ValueError(f"{self.model}: model_type {kind!r} is not supported; legal: {', '.join(FAMILIES)}")
+        return kind
+
+    @cached_property
+    def factor(self) -> int:
+        """Patch size x merge size of the vision tower, in pixels."""
+        vision = self._config["thinker_config"]["vision_config"]
+        default = {"qwen2_5_omni": 14, "qwen3_omni_moe": 16}[self.family]
+        return int(vision.get("patch_size", default)) * int(vision.get("spatial_merge_size", 2))
+
+    def prompt(self, messages: Messages) -> str:
+        """The messages through the checkpoint's own chat template, ending where the reply begins."""
+        text: str = self._processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return text
+
+    def identity(self) -> dict[str, Any]:
+        """What says which weights answered: for a local folder the hashes of its configuration and weight index (or
+        small weight files), for a hub name the commit that is in the cache."""
+        record: dict[str, Any] = {"model": self.model, "family": self.family, "content": _folder_hash(self._folder)}
+        if self.adapter is not None:
+            record |= {"adapter": str(self.adapter), "adapter_content": _folder_hash(self.adapter)}
+        return record
+
+    @cached_property
+    def _folder(self) -> Path:
+        if Path(self.model).is_dir():
+            return Path(self.model)
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+        patterns = ["*.json", "*.jinja", "*.txt"]
+        try:
+            return Path(snapshot_download(self.model, allow_patterns=patterns))
+        except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
+            raise ValueError(
+                f"model {self.model!r} is no local folder and cannot be had from the hub ({type(error).__name__}); "
+                "give the path of a checkpoint folder or a name such as Qwen/Qwen2.5-Omni-7B"
+            ) from None
+
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        path = self._folder / "config.json"
+        if not path.is_file():
+            raise ValueError(f"{self._folder}: no config.json there; --model takes the folder of a checkpoint")
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return config
+
+    @cached_property
+    def _processor(self) -> Any:
+        from transformers import AutoProcessor
+
+        return AutoProcessor.from_pretrained(self._folder)
+
+
+# Files up to this size are hashed whole; of larger ones (weight shards) name and size are taken.
+HASHED_BYTES = 64 << 20
+
+
+def _folder_hash(folder: Path) -> str:
+    """SHA-256 over names, sizes and (for small files) contents of a checkpoint folder's files, as hex.
+
+    A hub snapshot folder is named by its commit, which covers the large files.
+    """
+    digest = hashlib.sha256()
+    if folder.parent.name == "snapshots":
+        digest.update(folder.name.encode())
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        size = path.stat().st_size
+        digest.update(f"{path.name}\0{size}\0".encode())
+        if size <= HASHED_BYTES:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,84 @@
+"""From samples to requests: prompt, key, media. Clips are decoded ahead of the engine by a few threads, in bounded
+memory; a clip that fails becomes a reply with the reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from infer.engine import Choice, Reply, Request, Sampling
+from infer.media import MediaError, content_hash, load_clip
+from prompts.render import Template, render
+from tasks.task import MediaOptions, Sample, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Everything about a request that is the same for all samples of a run."""
+
+    task: Task
+    template: Template
+    transcript: bool
+    system: str | None
+    options: MediaOptions
+    sampling: Sampling
+    schema: Mapping[str, Any] | None
+    choice: Choice | None
+    model: Mapping[str, Any]
+    factor: int
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON value in canonical form, as hex."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def prepare(sample: Sample, question: Question, is_done: Callable[[str, str], bool]) -> Request | Reply | None:
+    """The request for one sample; a Reply when its media cannot be used; None when its reply is stored already."""
+    messages = render(
+        question.task,
+        sample,
+        question.options,
+        template=question.template,
+        transcript=question.transcript,
+        system=question.system,
+    )
+    content = [[m.kind, content_hash(m.path), m.start_s, m.end_s] for m in sample.media]
+    media_key = digest([content, dataclasses.asdict(question.options), question.factor])
+    sampling = dataclasses.asdict(question.sampling)
+    choice = dataclasses.asdict(question.choice) if question.choice else None
+    key = digest([messages, media_key, question.model, sampling, question.schema, choice])
+    if is_done(sample.id, key):
+        return None
+    try:
+        clips = tuple(load_clip(medium, question.options, question.factor) for medium in sample.media)
+    except MediaError as error:
+        return Reply(sample.id, key, error=f"media: {error}")
+    return Request(
+        sample.id, key, media_key, messages, clips, question.options, question.schema, question.choice
+    )
+
+
+def prepared(
+    samples: Iterable[Sample], question: Question, is_done: Callable[[str, str], bool], threads: int = 2
+) -> Iterator[Request | Reply | None]:
+    """`prepare` over all samples, in their order, `threads` at a time and at most twice as many ahead."""
+    with ThreadPoolExecutor(threads, thread_name_prefix="media") as pool:
+        ahead: deque[Future[Request | Reply | None]] = deque()
+        try:
+            for sample in samples:
+                ahead.append(pool.submit(prepare, sample, question, is_done))
+                if len(ahead) > 2 * threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for job in ahead:
+                job.cancel()

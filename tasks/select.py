@@ -1,0 +1,97 @@
+"""Which samples of a task are used: split, language, tier, any other slice, and a limit for smoke runs."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from tasks.task import Root, Sample, Task
+
+
+def read_pairs(pairs: Iterable[str], flag: str) -> dict[str, str]:
+    """`("a=1", "b=2")` as a dict; ValueError for an entry without `=` or a name given twice."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ValueError(f"{flag} {pair!r}: name=value was expected")
+        if name in found:
+            raise ValueError(f"{flag}: {name!r} is given twice")
+        found[name] = value
+    return found
+
+
+def check_options(task: Task, options: Mapping[str, str]) -> dict[str, str]:
+    """The task's named policies with their defaults filled in; ValueError for an unknown name or value."""
+    for name, value in options.items():
+        if name not in task.options:
+            legal = ", ".join(task.options) or "it has none"
+            raise ValueError(f"task {task.name} has no option {name!r}; legal: {legal}{_near(name, task.options)}")
+        if value not in task.options[name]:
+            raise ValueError(f"option {name}={value!r} of task {task.name}: legal are {', '.join(task.options[name])}")
+    return {name: options.get(name, values[0]) for name, values in task.options.items()}
+
+
+def slice_value(sample: Sample, name: str) -> str:
+    """The value of a slice of a sample as text: its language, or an entry of its meta; "" where it has none."""
+    value = sample.language if name == "language" else sample.meta.get(name)
+    return "" if value is None else str(value)
+
+
+def read_samples(
+    task: Task, root: Root, split: str | None = None, where: Mapping[str, str] | None = None
+) -> list[Sample]:
+    """The samples of a split whose slices have the values of `where`, in task order.
+
+    Raises ValueError for an unknown split or slice, for ids that occur twice, and when nothing is left.
+    """
+    split = split or task.splits[0]
+    if split not in task.splits:
+        raise ValueError(f"task {task.name} has no split {split!r}; legal: {', '.join(task.splits)}")
+    samples = list(task.adapter(root, split))
+    ids = [sample.id for sample in samples]
+    if len(set(ids)) < len(ids):
+        twice = next(name for name in ids if ids.count(name) > 1)
+        raise ValueError(f"task {task.name}: the id {twice!r} occurs more than once")
+    for name, wanted in (where or {}).items():
+        legal = sorted({slice_value(sample, name) for sample in samples} - {""})
+        kept = [sample for sample in samples if slice_value(sample, name) == wanted]
+        if not kept:
+            raise ValueError(
+                f"no sample of {task.name}/{split} has {name}={wanted!r}; "
+                + (f"values there: {_short(legal)}{_near(wanted, legal)}" if legal else f"they have no {name!r}")
+            )
+        samples = kept
+    if not samples:
+        raise ValueError(f"task {task.name}, split {split}: the data at {root.data} holds no sample")
+    return samples
+
+
+def take(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
+    """At most `limit` samples, chosen by a hash of their ids: the choice is spread over the data, the same every time,
+    and a larger limit contains a smaller one. Task order is kept; None keeps all."""
+    if limit is None:
+        return list(samples)
+    if limit < 1:
+        raise ValueError(f"--limit is {limit}; it has to be at least 1")
+    chosen = set(sorted(ids_of(samples), key=_hash)[:limit])
+    return [sample for sample in samples if sample.id in chosen]
+
+
+def ids_of(samples: Iterable[Sample]) -> list[str]:
+    """The ids of samples, in order."""
+    return [sample.id for sample in samples]
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _near(name: str, legal: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(legal), n=1, cutoff=0.5)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _short(values: Sequence[str]) -> str:
+    return ", ".join(values[:12]) + (", …" if len(values) > 12 else "")

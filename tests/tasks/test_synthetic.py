@@ -1,0 +1,445 @@
+"""The synthetic benchmark: its clips, its folder, its adapter and its annotators."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.labels import label_space
+from tasks.synthetic import IDEAL_ACCURACY, SYNTHETIC, SYNTHETIC_COMPACT, compact_samples, generate, samples
+from tasks.synthetic.clip import VARIANTS, draw_clip, variant, write_clip
+from tasks.synthetic.layout import CARRIERS, PARTNERS, annotation_columns, go29, tier
+from tasks.synthetic.plan import FINE_LABELS, plan, posterior
+from tasks.synthetic.sentences import EMOTIONAL, NEUTRAL
+from tasks.task import OneOf, Record, Root, Sample
+
+LABELS = label_space("basic7").labels
+CLIPS = 21
+SIZE = 64
+# the columns of the EmoS release, in order
+GO29 = """
+    admiration amusement anger annoyance approval caring confusion curiosity desire disappointment disapproval
+    disgust embarrassment excitement fear gratitude grief joy love nervousness optimism pride realization relief
+    remorse sadness surprise neutral unsure
+""".split()  # noqa: SIM905
+
+
+def draw(label: str, seed: int = 3, strength: float = 0.8, size: int = SIZE) -> Any:
+    return draw_clip(label, "en", "The lamp is on the table.", 11, seed, strength, 1.0, size)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return generate(tmp_path_factory.mktemp("synthetic"), clips=CLIPS, seed=1, speakers=6, size=SIZE)
+
+
+def copy_table(folder: Path, to: Path, change: Callable[[list[dict[str, str]]], None]) -> Path:
+    """A data folder without clips and without a manifest, whose rows were changed."""
+    with (folder / "annotations.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    change(rows)
+    with (to / "annotations.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    return to
+
+
+# --- clips -------------------------------------------------------------------------------------------------------
+
+
+def test_fear_and_surprise_share_every_pixel_and_differ_in_sound() -> None:
+    (fear, cry), (surprise, gasp) = draw("Fear"), draw("Surprise")
+    assert np.array_equal(fear, surprise)
+    assert np.abs(cry - gasp).max() > 0.05
+
+
+def test_anger_and_disgust_share_every_sample_and_differ_in_pictures() -> None:
+    (anger, shout), (disgust, groan) = draw("Anger"), draw("Disgust")
+    assert np.array_equal(shout, groan)
+    assert np.abs(anger.astype(int) - disgust).mean() > 2
+
+
+def test_joy_is_sadness_backwards_with_the_same_sound() -> None:
+    (joy, laugh), (sadness, sob) = draw("Joy"), draw("Sadness")
+    assert np.array_equal(joy, sadness[::-1])
+    assert np.array_equal(laugh, sob)
+    assert np.abs(joy[0].astype(int) - joy[-1]).mean() > 2
+
+
+def test_without_strength_every_label_looks_and_sounds_the_same() -> None:
+    plain = draw("Neutral", strength=0.0)
+    for label in LABELS:
+        frames, audio = draw(label, strength=0.0)
+        assert np.array_equal(frames[:: -1 if label == "Sadness" else 1], plain[0])
+        assert np.array_equal(audio, plain[1])
+
+
+def test_a_stronger_clip_lies_farther_from_neutral() -> None:
+    for label in set(LABELS) - {"Neutral"}:
+        plain = draw("Neutral")[0].astype(int)
+        faint, strong = (draw(label, strength=value)[0][::1] for value in (0.3, 1.0))
+        assert np.abs(faint[2] - plain[2]).mean() < np.abs(strong[2] - plain[2]).mean(), label
+
+
+@pytest.mark.parametrize("size", [64, 84, 168, 240])
+def test_shapes_and_ranges(size: int) -> None:
+    frames, audio = draw("Joy", size=size)
+    assert frames.shape == (25, size, size, 3)
+    assert frames.dtype == np.uint8
+    assert audio.shape == (16_000,)
+    assert audio.dtype == np.float32
+    assert np.abs(audio).max() <= 1
+
+
+def test_the_same_seed_draws_the_same_clip_and_another_seed_another() -> None:
+    first, again, other = draw("Anger", seed=1), draw("Anger", seed=1), draw("Anger", seed=2)
+    assert np.array_equal(first[0], again[0])
+    assert np.array_equal(first[1], again[1])
+    assert not np.array_equal(first[0], other[0])
+    assert not np.array_equal(first[1], other[1])
+
+
+def test_the_words_do_not_reach_the_pictures_and_their_number_does_not_reach_the_rhythm() -> None:
+    short, long = (draw_clip("Joy", "zh", text, 1, 1, 0.8, 2.0, SIZE) for text in ("灯。", "灯在门边的桌子上。" * 9))
+    assert np.array_equal(short[0], long[0])
+    silent = [np.abs(sound).reshape(-1, 320).max(axis=1) < 0.01 for _, sound in (short, long)]
+    assert np.mean(silent[0] != silent[1]) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label": "Happy"}, "no label 'Happy'.*Joy"),
+        ({"language": "fr"}, "no language 'fr'.*zh, en"),
+        ({"strength": 1.5}, r"strength of a clip is 1.5.*\[0, 1\]"),
+        ({"seconds": 0.0}, "duration of a clip is 0.0"),
+        ({"size": 85}, "size of a clip is 85.*even"),
+        ({"size": 4000}, "size of a clip is 4000"),
+    ],
+)
+def test_illegal_clips_are_refused(change: dict[str, Any], message: str) -> None:
+    good: dict[str, Any] = {"label": "Joy", "language": "en", "text": "", "speaker_seed": 1, "seed": 1}
+    with pytest.raises(ValueError, match=message):
+        draw_clip(**(good | {"strength": 0.8, "seconds": 1.0, "size": SIZE} | change))
+
+
+def test_variants_take_away_one_thing() -> None:
+    frames, audio = draw("Sadness")
+    found = {kind: variant(frames, audio, kind) for kind in VARIANTS}
+    assert not found["muted"][1].any()
+    assert np.array_equal(found["muted"][0], frames)
+    assert np.unique(found["blank"][0]).tolist() == [128]
+    assert np.array_equal(found["blank"][1], audio)
+    assert all(np.array_equal(frame, frames[12]) for frame in found["frozen"][0])
+    shuffled = found["shuffled"][0]
+    assert not np.array_equal(shuffled, frames)
+    assert sorted(frame.tobytes() for frame in shuffled) == sorted(frame.tobytes() for frame in frames)
+    with pytest.raises(ValueError, match="no variant 'loud'"):
+        variant(frames, audio, "loud")  # type: ignore[arg-type]
+
+
+# --- files -------------------------------------------------------------------------------------------------------
+
+
+def test_a_written_clip_is_h264_and_aac_at_the_stated_rates(tmp_path: Path) -> None:
+    import av
+
+    frames, audio = draw("Anger")
+    write_clip(tmp_path / "a" / "b.mp4", frames, audio)
+    with av.open(str(tmp_path / "a" / "b.mp4")) as container:
+        video, sound = container.streams.video[0], container.streams.audio[0]
+        assert (video.codec_context.name, video.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert (video.average_rate, video.frames) == (Fraction(25), 25)
+        assert (sound.codec_context.name, sound.codec_context.sample_rate, sound.channels) == ("aac", 16_000, 1)
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video)]
+    assert np.abs(np.stack(pictures).astype(int) - frames).mean() < 6
+    with av.open(str(tmp_path / "a" / "b.mp4")) as container:
+        decoded = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+    assert abs(len(decoded) - len(audio)) <= 1024
+    count = min(len(decoded), len(audio))
+    assert np.corrcoef(decoded[:count], audio[:count])[0, 1] > 0.8
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.mp4"]
+
+
+def test_the_same_clip_gives_the_same_bytes_and_no_sound_gives_no_track(tmp_path: Path) -> None:
+    import av
+
+    frames, audio = draw("Fear")
+    write_clip(tmp_path / "1.mp4", frames, audio)
+    write_clip(tmp_path / "2.mp4", frames, audio)
+    assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "2.mp4").read_bytes()
+    write_clip(tmp_path / "3.mp4", frames, None)
+    with av.open(str(tmp_path / "3.mp4")) as container:
+        assert not container.streams.audio
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    frames, audio = draw("Fear")
+    with pytest.raises(ValueError):  # noqa: PT011  (the encoder's own words)
+        write_clip(tmp_path / "x.mp4", frames[:, :, :, :2], audio)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- the folder --------------------------------------------------------------------------------------------------
+
+
+def test_generating_again_changes_nothing(folder: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    seen: list[tuple[int, int]] = []
+    generate(folder, clips=CLIPS, seed=1, speakers=6, size=SIZE, progress=lambda done, all_: seen.append((done, all_)))
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
+    assert seen == [(number, CLIPS) for number in range(1, CLIPS + 1)]
+    assert len(before) == CLIPS + 2
+
+
+def test_an_interrupted_run_is_resumed_to_the_same_files(folder: Path, tmp_path: Path) -> None:
+    def stop(done: int, _: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(tmp_path, clips=CLIPS, seed=1, speakers=6, size=SIZE, progress=stop)
+    assert len(list(tmp_path.rglob("*.mp4"))) == 5
+    generate(tmp_path, clips=CLIPS, seed=1, speakers=6, size=SIZE)
+    digests = [
+        {str(path.relative_to(top)): hashlib.sha256(path.read_bytes()).hexdigest() for path in top.rglob("*.*")}
+        for top in (folder, tmp_path)
+    ]
+    assert digests[0] == digests[1]
+
+
+def test_the_manifest_names_what_was_generated(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    table = (folder / "annotations.csv").read_bytes()
+    assert manifest == {
+        "benchmark": "synthetic",
+        "version": SYNTHETIC.version,
+        "seed": 1,
+        "clips": CLIPS,
+        "speakers": 6,
+        "size": SIZE,
+        "contradict": 0.2,
+        "annotations_sha256": hashlib.sha256(table).hexdigest(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 2}, r"seed 1 \(asked for 2\)"),
+        ({"clips": 22}, r"clips 21 \(asked for 22\)"),
+        ({"size": 84}, r"size 64 \(asked for 84\)"),
+        ({"contradict": 0.0}, r"contradict 0.2 \(asked for 0.0\)"),
+        ({"clips": 0}, "clips is 0"),
+        ({"speakers": 0}, "speakers is 0"),
+        ({"contradict": 1.2}, "contradict is 1.2"),
+        ({"seed": -1}, "seed is -1"),
+        ({"size": 65}, "size of a clip is 65"),
+    ],
+)
+def test_other_arguments_are_refused(folder: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        generate(folder, **({"clips": CLIPS, "seed": 1, "speakers": 6, "size": SIZE} | change))
+
+
+def test_foreign_folders_and_changed_annotations_are_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(ValueError, match="is not empty"):
+        generate(tmp_path, clips=1, seed=1, size=SIZE)
+    (tmp_path / "mine.txt").rename(tmp_path / ".manifest.json.123.part")  # of a run that was killed
+    generate(tmp_path, clips=1, seed=1, size=SIZE)
+    table = tmp_path / "annotations.csv"
+    whole = table.read_bytes()
+    table.write_bytes(whole.replace(b"train", b"test"))
+    with pytest.raises(ValueError, match="was changed"):
+        generate(tmp_path, clips=1, seed=1, size=SIZE)
+    table.unlink()
+    generate(tmp_path, clips=1, seed=1, size=SIZE)
+    assert table.read_bytes() == whole
+    (tmp_path / "manifest.json").write_text("[]")
+    with pytest.raises(ValueError, match="no JSON object"):
+        generate(tmp_path, clips=1, seed=1, size=SIZE)
+
+
+# --- what is planned ---------------------------------------------------------------------------------------------
+
+
+def test_labels_are_balanced_in_both_splits_and_speakers_are_in_one() -> None:
+    plans = plan(1000, 3, 40, 0.2)
+    for split in ("train", "test"):
+        counts = Counter(item.label for item in plans if item.split == split)
+        assert set(counts) == set(LABELS)
+        assert max(counts.values()) - min(counts.values()) <= 1
+    test = {item.speaker for item in plans if item.split == "test"}
+    assert len(test) == 8
+    assert not test & {item.speaker for item in plans if item.split == "train"}
+    assert Counter(item.language for item in plans) == {"zh": 500, "en": 500}
+    assert len({item.uid for item in plans}) == len(plans)
+
+
+def test_the_stated_share_contradicts_and_the_rest_says_nothing() -> None:
+    plans = plan(2100, 3, 40, 0.2)
+    contradicting = [item for item in plans if item.transcript_kind == "contradicts"]
+    assert len(contradicting) == 420
+    for item in contradicting:
+        said = [name for name, sentences in EMOTIONAL[item.language].items() if item.text in sentences]
+        assert said
+        assert item.label not in said
+    neutral = [item for item in plans if item.transcript_kind == "neutral"]
+    words = {word for sentences in EMOTIONAL.values() for group in sentences.values() for word in group}
+    assert not words & {item.text for item in neutral}
+    # the best guess of the label from the kind of sentence, learnt on one half, is chance on the other
+    kinds = [(sentence_kind(item.text, item.language), item.label) for item in neutral]
+    seen: dict[int, Counter[str]] = {}
+    for kind, label in kinds[::2]:
+        seen.setdefault(kind, Counter())[label] += 1
+    right = [seen[kind].most_common(1)[0][0] == label for kind, label in kinds[1::2] if kind in seen]
+    assert abs(np.mean(right) - IDEAL_ACCURACY["t"]) < 0.045  # 840 clips: 3.7 standard errors
+
+
+def sentence_kind(text: str, language: str) -> int:
+    """The neutral sentence whose fixed words are found in `text`."""
+    fixed = [[part.split("}")[-1] for part in sentence.split("{")] for sentence in NEUTRAL[language]]
+    return next(index for index, parts in enumerate(fixed) if all(part in text for part in parts))
+
+
+def test_weaker_clips_are_judged_less_surely_and_the_label_stays_the_most_likely() -> None:
+    plans = plan(1500, 4, 40, 0.2)
+    for item in plans:
+        belief = posterior(item.votes)
+        assert max(belief, key=belief.__getitem__) == item.label
+        assert item.confidence == pytest.approx(belief[item.label], abs=1e-6)
+        assert sum(belief.values()) == pytest.approx(1)
+    strengths = {name: [item.strength for item in plans if item.tier == name] for name in ("high", "medium", "low")}
+    assert np.mean(strengths["high"]) > np.mean(strengths["medium"]) + 0.02
+    assert all(len(values) > 60 for values in strengths.values())
+    assert min(map(min, strengths.values())) < 0.62
+    wrong = Counter(vote == PARTNERS.get(item.label) for item in plans for vote in item.votes if vote != item.label)
+    assert wrong[True] > 0.4 * wrong.total()
+
+
+@pytest.mark.parametrize(
+    ("value", "name"), [(1.0, "high"), (0.9, "high"), (0.899, "medium"), (0.8, "medium"), (0, "low")]
+)
+def test_tiers_are_those_of_the_release(value: float, name: str) -> None:
+    assert tier(value) == name
+
+
+def test_fine_labels_are_thirds_and_belong_to_the_label() -> None:
+    assert list(go29()) == GO29
+    for item in plan(500, 4, 40, 0.2):
+        ticked = {name: count for name, count in zip(go29(), item.goemotions, strict=True) if count}
+        ticked.pop("unsure", None)
+        assert ticked
+        assert set(ticked) <= set(FINE_LABELS[item.label])
+        assert max(item.goemotions) <= 3
+        assert sum(ticked.values()) >= 3
+
+
+# --- the adapter -------------------------------------------------------------------------------------------------
+
+
+def test_samples_carry_what_scores_need(folder: Path) -> None:
+    found = list(samples(Root(folder), "all"))
+    assert [sample.id for sample in found] == sorted(sample.id for sample in found)
+    assert len(found) == CLIPS
+    for sample in found:
+        assert sample.gold is not None
+        assert sample.gold["label"] in LABELS
+        assert sample.media[0].path.is_file()
+        assert {SYNTHETIC.group, *SYNTHETIC.slices} <= set(sample.meta)
+        assert sample.meta["carrier"] == CARRIERS[sample.gold["label"]]
+        json.dumps(dict(sample.meta))
+    parts = [{sample.id for sample in samples(Root(folder), split)} for split in ("train", "test")]
+    assert parts[0] | parts[1] == {sample.id for sample in found}
+    assert not parts[0] & parts[1]
+    assert parts[1]
+
+
+def test_media_need_not_exist_and_may_lie_elsewhere(folder: Path) -> None:
+    sample = next(iter(samples(Root(folder, media=Path("elsewhere")), "all")))
+    assert sample.media[0].path == Path("elsewhere", sample.meta["video_id"], f"{sample.meta['clip_id']}.mp4")
+
+
+def test_the_compact_gold_lists_soft_labels_by_confidence(folder: Path) -> None:
+    plain: dict[str, Sample] = {sample.id: sample for sample in samples(Root(folder), "all")}
+    order = go29()
+    for sample in compact_samples(Root(folder), "all"):
+        assert sample.gold is not None
+        assert set(sample.gold) == {"emotion", "goemotions"}
+        assert sample.gold["emotion"] == (plain[sample.id].gold or {})["label"]
+        pairs = [(item["label"], item["confidence"]) for item in sample.gold["goemotions"]]
+        assert pairs == sorted(pairs, key=lambda pair: (-pair[1], order.index(pair[0])))
+        assert all(value in (1 / 3, 2 / 3, 1.0) and name != "unsure" for name, value in pairs)
+        assert pairs
+        assert sample.media == plain[sample.id].media
+
+
+def test_the_tasks_name_their_parts() -> None:
+    assert SYNTHETIC.answer == OneOf(*label_space("basic7"))
+    assert isinstance(SYNTHETIC_COMPACT.answer, Record)
+    assert SYNTHETIC_COMPACT.answer.goemotions.labels == tuple(GO29[:-1])
+    assert (SYNTHETIC.name, SYNTHETIC_COMPACT.name) == ("synthetic", "synthetic-compact")
+    assert len(annotation_columns()) == 13 + 29 + 4
+
+
+def put(row: int, name: str, value: str) -> Callable[[list[dict[str, str]]], None]:
+    def change(rows: list[dict[str, str]]) -> None:
+        rows[row][name] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put(0, "ds_label", "Happy"), "row 2: ds_label is 'Happy'; legal are Anger"),
+        (put(3, "split", "dev"), "row 5: split is 'dev'"),
+        (put(1, "basic_vote_2", ""), "row 3: basic_vote_2 is ''"),
+        (put(1, "ds_confidence", "nan"), "row 3: ds_confidence is 'nan'"),
+        (put(1, "goemotion_prob_joy", "2"), "row 3: goemotion_prob_joy is '2'"),
+        (put(1, "unique_labels", "4"), "row 3: unique_labels is '4'"),
+        (put(1, "carrier", "smell"), "row 3: carrier is 'smell'"),
+        (put(1, "clip_id", "../../secret"), "row 3: clip_id is '../../secret'"),
+        (lambda rows: rows[4].update(uid=rows[2]["uid"]), "row 6: uid .* is already in row 4"),
+        (lambda rows: [row.pop("speaker") for row in rows] and None, "columns are missing: speaker"),
+    ],
+)
+def test_a_bad_row_is_named(
+    folder: Path, tmp_path: Path, change: Callable[[list[dict[str, str]]], None], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        list(samples(Root(copy_table(folder, tmp_path, change)), "all"))
+
+
+def test_other_faults_of_a_data_folder_are_named(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"annotations\.csv is missing"):
+        list(samples(Root(tmp_path), "all"))
+    with pytest.raises(ValueError, match=r"no split 'dev'.*all, train, test"):
+        list(samples(Root(folder), "dev"))
+    copy_table(folder, tmp_path, lambda rows: rows.__delitem__(-1))
+    assert len(list(samples(Root(tmp_path), "all"))) == CLIPS - 1
+    (tmp_path / "manifest.json").write_bytes((folder / "manifest.json").read_bytes())
+    with pytest.raises(ValueError, match=r"has 20 rows, manifest\.json says 21"):
+        list(samples(Root(tmp_path), "all"))
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(ValueError, match="does not name its clips"):
+        list(samples(Root(tmp_path), "all"))
+    (tmp_path / "annotations.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="no CSV in UTF-8"):
+        list(samples(Root(tmp_path), "all"))
+    table = (folder / "annotations.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "annotations.csv").write_text("\n".join([*table[:3], table[3][:40]]), encoding="utf-8")
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(ValueError, match="row 4: it has more or fewer cells"):
+        list(samples(Root(tmp_path), "all"))
