@@ -1,4 +1,4 @@
-"""The command line of omnimer: one table, subcommand -> stage. Arguments are parsed before anything heavy is imported."""
+"""The command line: one table, subcommand -> stage. Arguments are parsed before anything heavy is imported."""
 
 from __future__ import annotations
 

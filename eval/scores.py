@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from eval.answers import Answer
 from eval.bootstrap import RESAMPLES, group_sums, interval, resamples
-from eval.metrics.classification import ClassScore, encode, per_class
-from eval.metrics.table import METRICS, label_of, primary
+from eval.metrics.classification import ClassScore, per_class
+from eval.metrics.table import METRICS, Value, confusions, primary
 from tasks.select import slice_value
 from tasks.task import Sample, Task
 
@@ -37,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """All rows of a run, and its confusion matrix [labels, labels + 1] (last column: no answer) with per-class scores."""
+    """All rows of a run; its confusion matrix [labels, labels + 1] (last column: no answer) and per-class scores."""
 
     rows: list[Row]
     labels: tuple[str, ...]
@@ -45,24 +45,27 @@ class Scores:
     classes: list[ClassScore]
 
 
-def score(task: Task, samples: Sequence[Sample], answers: Sequence[Answer], count: int = RESAMPLES, seed: int = 0) -> Scores:
-    """Scores of a task's single-label answers, overall and for each value of its slices.
+def score(
+    task: Task, samples: Sequence[Sample], answers: Sequence[Answer], count: int = RESAMPLES, seed: int = 0
+) -> Scores:
+    """Scores of a task's answers, overall and for each value of its slices, from `count` seeded resamples.
 
     Samples without gold are left out. Raises ValueError when none has gold, or a gold label is not in the label space.
     """
     pairs = [(s, a) for s, a in zip(samples, answers, strict=True) if s.gold is not None]
     if not pairs:
         raise ValueError(f"no sample of {task.full_name} has gold: there is nothing to score")
-    labels = primary(task.answer)[1]
-    gold = [str(label_of(sample.gold, task.answer)) for sample, _ in pairs]
-    codes = encode(gold, [label_of(answer.value, task.answer) for _, answer in pairs], labels)
-    statistics = np.zeros((len(pairs), len(labels), len(labels) + 1))
-    statistics[np.arange(len(pairs)), codes[:, 0], codes[:, 1]] = 1.0
     rows: list[Row] = []
     for name, members in _slices(task, [sample for sample, _ in pairs]):
-        rows += _rows(task, name, [pairs[i] for i in members], statistics[members], count, seed)
-    total = statistics.sum(0)
+        rows += _rows(task, name, [pairs[i] for i in members], count, seed)
+    gold, given = _values(pairs)
+    labels = primary(task.answer)[1]
+    total = confusions(gold, given, task.answer).sum(0)
     return Scores(rows, labels, total.astype(int).tolist(), per_class(total, labels))
+
+
+def _values(pairs: Sequence[tuple[Sample, Answer]]) -> tuple[list[Value], list[Value | None]]:
+    return [sample.gold for sample, _ in pairs if sample.gold is not None], [answer.value for _, answer in pairs]
 
 
 def _slices(task: Task, samples: Sequence[Sample]) -> list[tuple[str, NDArray[np.int64]]]:
@@ -76,27 +79,23 @@ def _slices(task: Task, samples: Sequence[Sample]) -> list[tuple[str, NDArray[np
     return found
 
 
-def _rows(
-    task: Task,
-    name: str,
-    pairs: Sequence[tuple[Sample, Answer]],
-    statistics: NDArray[np.float64],
-    count: int,
-    seed: int,
-) -> list[Row]:
+def _rows(task: Task, name: str, pairs: Sequence[tuple[Sample, Answer]], count: int, seed: int) -> list[Row]:
     groups = [str(sample.meta.get(task.group, sample.id)) for sample, _ in pairs]
-    sums = group_sums(statistics, groups)
-    blocks = resamples(sums, count, seed) if len(sums) > 1 else []
-    total = statistics.sum(0)
-    rows = []
+    gold, given = _values(pairs)
+    rows: list[Row] = []
+    drawn: dict[object, tuple[NDArray[np.float64], list[NDArray[np.float64]]]] = {}
     for metric in (METRICS[name] for name in task.metrics):
+        if metric.statistics not in drawn:  # metrics over the same statistics share one set of resamples
+            sums = group_sums(metric.statistics(gold, given, task.answer), groups)
+            drawn[metric.statistics] = (sums, resamples(sums, count, seed) if len(sums) > 1 else [])
+        sums, blocks = drawn[metric.statistics]
         low, high = interval(metric.value, blocks) if blocks else (None, None)
         rows.append(
             Row(
                 task=task.full_name,
                 slice=name,
                 metric=metric.name,
-                value=float(metric.value(total)),
+                value=float(metric.value(sums.sum(0))),
                 low=low,
                 high=high,
                 n=len(pairs),

@@ -1,4 +1,4 @@
-"""A checkpoint as the engines share it: its family, its chat template, its pixel step, its identity for the run record."""
+"""A checkpoint as the engines share it: its family, chat template, pixel step, and identity for the run record."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         if self.adapter is not None and not (self.adapter / "adapter_config.json").is_file():
-            raise ValueError(f"{self.adapter}: no adapter_config.json there; --adapter takes the folder of a LoRA adapter")
+            raise ValueError(f"{self.adapter}: no adapter_config.json there; --adapter takes a LoRA adapter's folder")
 
     @cached_property
     def family(self) -> str:

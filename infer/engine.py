@@ -126,6 +126,17 @@ def fed_media(request: Request, audio_tokens: int, video_tokens: int) -> Fed:
     )
 
 
+def check_items(messages: Messages, videos: int, audios: int) -> None:
+    """Raises ValueError unless the messages hold as many video and audio items as are fed.
+
+    Engines do not all notice: a placeholder without media would stay in the prompt as it is.
+    """
+    kinds = [item["type"] for message in messages for item in message["content"]]
+    for kind, fed in (("video", videos), ("audio", audios)):
+        if kinds.count(kind) != fed:
+            raise ValueError(f"the prompt has {kinds.count(kind)} {kind} item(s), but {fed} are fed")
+
+
 def lost_modality(request: Request, fed: Fed) -> str | None:
     """The error for a request that should have carried sound or pictures and did not: never a silent reply."""
     if request.options.audio and any(clip.has_audio for clip in request.clips) and fed.audio_tokens == 0:

@@ -7,14 +7,14 @@ import dataclasses
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from infer.engine import Choice, Reply, Request, Sampling
-from infer.media import MediaError, content_hash, load_clip
-from prompts.render import Template, render
+from infer.media import Clip, MediaError, content_hash, load_clip
+from prompts.render import Item, Messages, Template, render
 from tasks.task import MediaOptions, Sample, Task
 
 
@@ -62,8 +62,20 @@ def prepare(sample: Sample, question: Question, is_done: Callable[[str, str], bo
     except MediaError as error:
         return Reply(sample.id, key, error=f"media: {error}")
     return Request(
-        sample.id, key, media_key, messages, clips, question.options, question.schema, question.choice
+        sample.id, key, media_key, _present(messages, clips), clips, question.options, question.schema, question.choice
     )
+
+
+def _present(messages: Messages, clips: Sequence[Clip]) -> Messages:
+    """The messages without the items that a clip turned out not to have (a video without sound)."""
+
+    def is_there(item: Item) -> bool:
+        if item["type"] == "text":
+            return True
+        clip = clips[item["media"]]
+        return (clip.frames if item["type"] == "video" else clip.audio) is not None
+
+    return [{**message, "content": [item for item in message["content"] if is_there(item)]} for message in messages]
 
 
 def prepared(

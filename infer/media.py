@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 SAMPLE_RATE = 16_000
 FRAME_STEP = 2  # frames are paired by the models' temporal patch
-MIN_FRAME_TOKENS, MAX_FRAME_TOKENS = 128, 768  # visual tokens of one frame, the published default budget
-CONTEXT_TOKENS = 128_000  # the context for which the published tools share out pixels over the frames of a long clip
+MIN_FRAME_TOKENS, MAX_FRAME_TOKENS = 128, 768  # visual tokens of one frame, the published budget
+# The context for which the published tools share out pixels over the frames of a long clip.
+CONTEXT_TOKENS = 128_000
 MAX_ASPECT = 200
 MAX_SOURCE_PIXELS = 8192 * 8192
 # Shorter sound gives the audio towers not a single token.
@@ -272,11 +273,9 @@ def _scan(path: Path, container: Any, size: int, ear: _Ear | None = None) -> Cli
         raise MediaError(f"{path}: holds neither pictures nor sound")
     rate = (audio.rate or 0) if audio is not None else 0
     if video is not None:
-        width, height = video.codec_context.width, video.codec_context.height
-        if width <= 0 or height <= 0 or width * height > MAX_SOURCE_PIXELS:
-            raise MediaError(f"{path}: {width}x{height} pixels are not decoded (at most {MAX_SOURCE_PIXELS} in all)")
-    shown = packets = 0
-    begin, end = math.inf, -math.inf
+        _check_size(path, video)
+    spans: list[tuple[int, int]] = []
+    packets = 0
     try:
         for packet in container.demux([stream for stream in (video, audio) if stream is not None]):
             if packet.stream is audio:
@@ -285,23 +284,28 @@ def _scan(path: Path, container: Any, size: int, ear: _Ear | None = None) -> Cli
             elif packet.size and packet.pts is not None:
                 packets += 1
                 if not packet.is_discard:
-                    shown += 1
-                    begin = min(begin, packet.pts)
-                    end = max(end, packet.pts + (packet.duration or 0))
+                    spans.append((packet.pts, packet.pts + (packet.duration or 0)))
     except av.FFmpegError as error:
         raise MediaError(f"{path}: is damaged: {error.strerror}") from None
     duration = container.duration / av.time_base if container.duration else 0.0
     if video is None:
         return ClipInfo(duration, 0, 0.0, 0, 0, rate, size)
-    if shown == 0:
+    if not spans:
         raise MediaError(f"{path}: the picture track has no frame")
     if video.frames - packets > max(2, MISSING_FRAMES * video.frames):
         raise MediaError(f"{path}: is truncated: {packets} of {video.frames} frames are there")
-    span = float((end - begin) * video.time_base)
-    fps = shown / span if span > 0 else float(video.average_rate or 0)
+    seconds = float((max(end for _, end in spans) - min(begin for begin, _ in spans)) * video.time_base)
+    fps = len(spans) / seconds if seconds > 0 else float(video.average_rate or 0)
     if fps <= 0:
         raise MediaError(f"{path}: the picture track has no frame rate")
-    return ClipInfo(max(duration, span), shown, fps, width, height, rate, size)
+    codec = video.codec_context
+    return ClipInfo(max(duration, seconds), len(spans), fps, codec.width, codec.height, rate, size)
+
+
+def _check_size(path: Path, video: Any) -> None:
+    width, height = video.codec_context.width, video.codec_context.height
+    if width <= 0 or height <= 0 or width * height > MAX_SOURCE_PIXELS:
+        raise MediaError(f"{path}: {width}x{height} pixels are not decoded (at most {MAX_SOURCE_PIXELS} in all)")
 
 
 def _is_cover(stream: Any) -> bool:
@@ -320,7 +324,8 @@ def _frame_range(media: Media, info: ClipInfo) -> tuple[int, int]:
         last = min(math.floor(max(0.0, media.end_s) * info.fps), last)
     if first >= last and (media.start_s is not None or media.end_s is not None):
         raise MediaError(
-            f"{media.path}: no two frames lie from {media.start_s} to {media.end_s} s (the clip has {info.duration_s:.2f} s)"
+            f"{media.path}: no two frames lie from {media.start_s} to {media.end_s} s; "
+            f"the clip has {info.duration_s:.2f} s"
         )
     return first, last
 

@@ -29,7 +29,7 @@ from infer.vllm_engine import VllmEngine, VllmOptions
 from prompts.render import Template, load_template, render
 from prompts.schema import schema
 from tasks.registry import task as task_named
-from tasks.select import check_options, read_pairs, read_samples, take
+from tasks.select import check_options, read_pairs, read_samples, take, with_ids
 from tasks.task import AnswerKind, MediaOptions, OneOf, Root, Sample, Task
 
 
@@ -59,6 +59,8 @@ class InferConfig:
     """Only samples of this confidence tier, such as high, medium or low."""
     where: tuple[str, ...] = ()
     """Only samples whose slice has a value: name=value, repeatable."""
+    ids: Path | None = None
+    """Only the samples whose ids stand in this file, one a line."""
     option: tuple[str, ...] = ()
     """Named policies of the task: name=value (`omnimer tasks NAME` lists them)."""
     limit: int | None = None
@@ -91,7 +93,7 @@ def run(config: InferConfig) -> int:
     check_versions()
     task = task_named(config.task)
     root = Root(config.data, config.media, check_options(task, read_pairs(config.option, "--option")))
-    everything = read_samples(task, root, config.split, _slices(config))
+    everything = with_ids(read_samples(task, root, config.split, _slices(config)), config.ids)
     samples = take(everything, config.limit)
     checkpoint = Checkpoint(config.model, config.adapter)
     question = make_question(config, task, checkpoint)

@@ -1,7 +1,7 @@
 """The run directory: what was asked, and every reply, safe against crashes.
 
     RUN/run.json       configuration, identities, versions, hardware, times
-    RUN/samples.jsonl  the samples of the run: id, gold, text, language, media, meta (so that a run can be scored anywhere)
+    RUN/samples.jsonl  the samples of the run: id, gold, text, language, media, meta; a run can be scored anywhere
     RUN/replies.jsonl  one line a request, appended and synced; never rewritten
 
 Resume means: skip the keys that are there. Killing the process at any moment loses at most the replies in flight; a
@@ -67,7 +67,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 record = json.loads(line)
             except ValueError:
-                raise ValueError(f"{path}, line {number}: is no JSON; the file was changed by hand or damaged") from None
+                raise ValueError(f"{path}, line {number}: is no JSON; the file is damaged or was edited") from None
             yield record
 
 

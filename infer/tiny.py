@@ -1,8 +1,8 @@
 """Tiny checkpoints with the real shape of Qwen2.5-Omni and Qwen3-Omni-MoE, for demos and tests on any machine.
 
-`build_tiny(out, family)` writes a complete checkpoint folder: config, weights, tokenizer, processor files, chat template.
-It loads in transformers and vLLM as the published checkpoints do, so every path that runs it runs the real model with
-another `--model`. Weights are random (seeded): it knows nothing about emotion until it is trained.
+`build_tiny(out, family)` writes a complete checkpoint folder: config, weights, tokenizer, processor files and chat
+template. It loads in transformers and vLLM as the published checkpoints do, so every path that runs it runs the real
+model with another `--model`. Weights are random (seeded): it knows nothing about emotion until it is trained.
 """
 
 from __future__ import annotations

@@ -4,7 +4,9 @@ Requests are rendered one by one and fed to the engine while earlier ones run, s
 an error reply and nothing else. Facts that shaped this file: use_audio_in_video is passed per request (at engine level
 it can silently feed no sound); the true frame rate is passed per clip; the audio window is cut to the clip (the
 processor's own 300 s of padding costs about 40 times the time and gives equal features); media get their own cache
-ids (clips with equal frames and different sound would collide).
+ids (clips with equal frames and different sound would collide). With two items the log-probabilities equal those of
+transformers; with audio_in_video vLLM 0.32 assigns the positions of the interleaved block one token late, which moves
+them a little (tests/infer/test_vllm_engine.py measures both). So two items are the default.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infer.checkpoint import Checkpoint
-from infer.engine import Choice, EngineError, Fed, Reply, Request, Sampling, fed_media, lost_modality
+from infer.engine import Choice, EngineError, Fed, Reply, Request, Sampling, check_items, fed_media, lost_modality
 from infer.media import SAMPLE_RATE
 from prompts.render import Messages
 
@@ -134,6 +136,8 @@ class VllmEngine:
         """Renders a request and hands it to the engine; a Reply with the error if that fails."""
         if request.choice is not None:
             self._first_tokens(request.choice)  # what is wrong here is wrong for the whole run: it is raised
+        from vllm.v1.engine.exceptions import EngineDeadError
+
         name = str(next(self._numbers))
         try:
             rendered = self._render(request)
@@ -146,8 +150,9 @@ class VllmEngine:
                 return Reply(request.id, request.key, fed=fed, error=self._too_long(rendered))
             parameters = self._parameters(request, sampling, room)
             self._engine.add_request(name, rendered, parameters, lora_request=self._adapter)
-        except (ValueError, TypeError, RuntimeError, AssertionError) as error:
-            # Whatever a renderer says about one clip concerns that clip alone.
+        except EngineDeadError as error:
+            raise EngineError(str(error)) from error
+        except Exception as error:  # noqa: BLE001  a renderer may raise anything about a clip, and it concerns that clip
             return Reply(request.id, request.key, error=f"{type(error).__name__}: {error}")
         return name, fed
 
@@ -155,10 +160,11 @@ class VllmEngine:
         text = self.prompt(request.messages) + (request.choice.head if request.choice else "")
         pictures = [clip for clip in request.clips if clip.frames is not None]
         sounds = [clip for clip in request.clips if clip.audio is not None]
+        interleave = request.options.audio_in_video and bool(pictures) and bool(sounds)
+        check_items(request.messages, videos=len(pictures), audios=0 if interleave else len(sounds))
         if not pictures and not sounds:
             (rendered,) = self._engine.renderer.render_cmpl([{"prompt": text}])
             return rendered
-        interleave = request.options.audio_in_video and bool(pictures) and bool(sounds)
         options: dict[str, Any] = {"use_audio_in_video": interleave}
         data: dict[str, Any] = {}
         if pictures:
@@ -259,14 +265,18 @@ def _fed(request: Request, rendered: Any) -> Fed:
 
 def _set_environment(options: VllmOptions, on_cpu: bool) -> None:
     """Settings that vLLM reads from the environment when it is imported; what the user set stays."""
+    multiprocess = not on_cpu if options.multiprocess is None else options.multiprocess
     defaults = {
         "VLLM_LOGGING_LEVEL": "INFO" if options.verbose else "ERROR",
         "VLLM_CONFIGURE_LOGGING": "1",
         "VLLM_CPU_KVCACHE_SPACE": str(options.kv_cache_gb),
-        "VLLM_ENABLE_V1_MULTIPROCESSING": str(int(not on_cpu if options.multiprocess is None else options.multiprocess)),
+        "VLLM_ENABLE_V1_MULTIPROCESSING": str(int(multiprocess)),
         "VLLM_NO_USAGE_STATS": "1",
         "TRANSFORMERS_VERBOSITY": "warning" if options.verbose else "error",
         "TOKENIZERS_PARALLELISM": "false",
     }
+    if on_cpu:
+        # The sampler's helpers would be compiled at the first reply (15 s), for no gain on a CPU.
+        defaults["TORCHDYNAMO_DISABLE"] = "1"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

@@ -128,7 +128,7 @@ def _test_set(base: Path, expected: Expected, rows: Sequence[Row]) -> frozenset[
 def read_release(data: Path, options: Mapping[str, str], expected: Expected) -> tuple[list[Row], frozenset[str]]:
     """Every row, zh then en, under the policies in `options`, checked against `expected`; and the ids of the test set.
 
-    Takes 2 s for the whole release, 5 s with labels=repaired, which reads twelve annotator books more.
+    Takes 3 s for the whole release, 6 s with labels=repaired, which reads twelve annotator books more.
     """
     chosen, base = _policies(options), find_base(data)
     mend_labels, mend_text = chosen["labels"] == "repaired", chosen["transcripts"] == "repaired"

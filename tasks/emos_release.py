@@ -211,7 +211,7 @@ def _counted(
 
 def _same_clip(cell: str, clip: Clip) -> bool:
     """Whether a table's id is the clip's, as text or as the number that Python reads in it ("00012_0" is 120)."""
-    return cell == clip.clip or (cell.isdigit() and int(cell) == int(clip.clip))
+    return cell == clip.clip or (cell != "" and cell.lstrip("0") == str(int(clip.clip)).lstrip("0"))
 
 
 def _check_clip(table: Table, i: int, clip: Clip) -> None:

@@ -1,10 +1,10 @@
 """Label spaces are data: one TOML file each under tasks/label_spaces, in the layout that this loader reads.
 
-    labels = ["Anger", "Disgust"]        # fixed order; ties are broken in it
-    languages = ["en", "zh"]             # of the aliases
-    source = "..."                       # where the label set comes from
-    [aliases]
-    Anger = ["angry", "愤怒"]
+labels = ["Anger", "Disgust"]        # fixed order; ties are broken in it
+languages = ["en", "zh"]             # of the aliases
+source = "..."                       # where the label set comes from
+[aliases]
+Anger = ["angry", "愤怒"]
 """
 
 from __future__ import annotations

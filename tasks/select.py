@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from tasks.task import Root, Sample, Task
 
@@ -66,6 +67,25 @@ def read_samples(
     if not samples:
         raise ValueError(f"task {task.name}, split {split}: the data at {root.data} holds no sample")
     return samples
+
+
+def with_ids(samples: Sequence[Sample], file: Path | None) -> list[Sample]:
+    """The samples whose ids stand in `file`, one a line (None keeps all), in task order.
+
+    Raises ValueError for an id that is not there, naming line and nearest legal one.
+    """
+    if file is None:
+        return list(samples)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    wanted = {line.strip(): number for number, line in enumerate(lines, 1) if line.strip()}
+    unknown = wanted.keys() - set(ids_of(samples))
+    if unknown:
+        first = min(unknown, key=lambda name: wanted[name])
+        raise ValueError(
+            f"{file}, line {wanted[first]}: no sample has the id {first!r}{_near(first, ids_of(samples))}; "
+            f"{len(unknown)} of {len(wanted)} ids are unknown"
+        )
+    return [sample for sample in samples if sample.id in wanted]
 
 
 def take(samples: Sequence[Sample], limit: int | None) -> list[Sample]:

@@ -6,7 +6,7 @@ Vocabulary is repaired through the alias table of the space alone; prose is neve
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -66,7 +66,7 @@ def space(labels: Iterable[str], aliases: Iterable[tuple[str, str]] = ()) -> Spa
 # --- Items: a label and perhaps a score ------------------------------------------------------------------------------
 
 _SCORE_WORD = r"(?:(?:confidence|conf|score|probability|prob|置信度)\s*[:：=]\s*)?"
-_SCORE_NUMBER = r"([+-]?[0-9.]{1,12}\s?[%％]?)"
+_SCORE_NUMBER = r"([+-]?[\d.]{1,12}\s?[%％]?)"
 _IN_BRACKETS = re.compile(rf"[(（\[【]\s*{_SCORE_WORD}{_SCORE_NUMBER}\s*[)）\]】]", re.I)
 _SCORE = re.compile(
     rf"\s*(?:[(（\[【]\s*{_SCORE_WORD}{_SCORE_NUMBER}\s*[)）\]】]|[:：=]\s*{_SCORE_NUMBER}"
@@ -99,7 +99,8 @@ _BRACKETED = r"\([^()]*\)|（[^（）]*）|\[[^\[\]]*\]|【[^【】]*】"
 _AND = r"(?<![\w'-])and(?![\w'-])"
 _CLOSED_SPLIT = re.compile(rf"({_BRACKETED})|[,，、;；|｜/／\n&＆]|{_AND}", re.I)
 _OPEN_SPLIT = re.compile(r"[,，、;；/／|｜\n()（）]|(?<=\s)(?:and|&)(?=\s)", re.I)
-_LEADING = re.compile(r"\s*(?:(?:and|or)\b|&|以及|和)\s*", re.I)
+_LEADING = re.compile(r"\s*(?:(?:and|or)(?!\w)|&|以及|和)\s*", re.I)
+_LEADING_OPEN = re.compile(r"\s*(?:and|or)\s+", re.I)
 
 
 def split_closed(text: str) -> list[str]:
@@ -114,13 +115,8 @@ def split_closed(text: str) -> list[str]:
             continue
         start = found.end()
     pieces.append(text[start:])
-    trimmed = (_without_leading(piece) for piece in pieces)
-    return [piece for piece in trimmed if ALNUM.search(piece)]
-
-
-def _without_leading(piece: str) -> str:
-    found = _LEADING.match(piece)
-    return (piece[found.end() :] if found else piece).strip()
+    trimmed = (piece[found.end() :] if (found := _LEADING.match(piece)) else piece for piece in pieces)
+    return [piece.strip() for piece in trimmed if ALNUM.search(piece)]
 
 
 _HAN_LATIN = rf"(?<=[A-Za-zÀ-ɏ])(?=[{HAN}])|(?<=[{HAN}])(?=[A-Za-zÀ-ɏ])"
@@ -185,7 +181,10 @@ def one_label(value: str, labels: Space, log: Log, *, scores: bool = True) -> tu
         raise Refused("ambiguous" if negated else "outside_label_set", value)
     if len({part.label for part in full}) > 1 or any(part.hedged for part in parts):
         raise Refused("ambiguous", value)
-    log.add("alias" if any("alias" in part.names for part in full) else "duplicates")
+    if len(full) == 1:
+        log.add(*(full[0].names or ("label_form",)))
+    else:
+        log.add("alias" if any("alias" in part.names for part in full) else "duplicates")
     return str(full[0].label), Item(None)
 
 
@@ -202,35 +201,45 @@ def is_score_map(value: Any, labels: Space) -> bool:
     return isinstance(value, Pairs) and any(is_score(score) and labels.resolve(key) for key, score in value)
 
 
-def score_entries(value: Pairs, labels: Space, log: Log) -> list[tuple[str, Any]]:
-    """The entries of a score map; other keys are extra fields."""
+def score_entries(value: Pairs, labels: Space, log: Log) -> list[Item]:
+    """The entries of a score map; other keys are extra fields. `true` is a label without a score, `false` no label."""
     entries = [(key, score) for key, score in value if labels.resolve(key) or is_score(score)]
     if len(entries) < len(value):
         log.add("extra_field")
-    return entries
+    log.add("shape")
+    return [Item(key, None if score is True else score) for key, score in entries if score is not False]
 
 
-def item_of(value: Pairs, log: Log, keys: dict[str, str] = ITEM_KEYS) -> tuple[Any, Any]:
-    """Label and score, as written, of an object that stands for one item; None where there is none."""
+def item_of(value: Pairs, log: Log, labels: Space | None = None, keys: Mapping[str, str] = ITEM_KEYS) -> Item:
+    """The item that an object stands for; of several label keys the first whose value is a label counts."""
     found = fields_of(value, keys, log)
-    label, score = (found.get(name, [None]) for name in dict.fromkeys(keys.values()))
-    return next((text for text in label if text is not None), None), score[0]
+    label, score = dict.fromkeys(keys.values())
+    texts = [text for text in found.get(label, []) if isinstance(text, str)]
+    text = next((text for text in texts if labels is None or labels.resolve(text)), texts[0] if texts else None)
+    return Item(text, next((score for score in found.get(score, []) if score is not None), None))
 
 
-def _items(value: list[Any], labels: Space, log: Log) -> Iterator[Item | None]:
+class ListForm(NamedTuple):
+    """How a closed list is written: how text is split, what an item is in text and in an object."""
+
+    split: Callable[[str], list[str]] = split_closed
+    item: Callable[[str], Item] = item
+    keys: Mapping[str, str] = ITEM_KEYS
+
+
+SCORED = ListForm()
+
+
+def _items(value: list[Any], labels: Space, log: Log, form: ListForm) -> Iterator[Item | None]:
     """The items of a JSON array; None stands for one that the end of the text cut before its label."""
     for element in value:
         if isinstance(element, str):
-            yield item(element) if not labels.resolve(element) else Item(element)
+            yield form.item(element) if not labels.resolve(element) else Item(element)
         elif is_score_map(element, labels):
-            log.add("shape")
-            yield from (Item(key, score) for key, score in score_entries(element, labels, log))
+            yield from score_entries(element, labels, log)
         elif isinstance(element, Pairs):
-            text, score = item_of(element, log)
-            if text is None and element.cut:
-                yield None
-            else:
-                yield Item(text if isinstance(text, str) else None, score)
+            found = item_of(element, log, labels, form.keys)
+            yield None if found.text is None and element.cut else found
         elif isinstance(element, list) and len(element) == 2 and isinstance(element[0], str):
             log.add("shape")
             yield Item(element[0], element[1])
@@ -238,22 +247,20 @@ def _items(value: list[Any], labels: Space, log: Log) -> Iterator[Item | None]:
             yield Item(None)
 
 
-def items_of_list(value: Any, labels: Space, log: Log, *, text: bool) -> list[Item | None]:
+def items_of_list(value: Any, labels: Space, log: Log, *, text: bool, form: ListForm = SCORED) -> list[Item | None]:
     """The items of a list field: array, score map or text. Raises Refused(`no_answer`) for any other shape."""
     if isinstance(value, str):
         if not ALNUM.search(value):
             raise Refused("no_answer", value)
         if not text:
             log.add("shape")
-        whole = [Item(value)] if is_empty_word(value) else None
-        return [*(whole or map(item, split_closed(value)))]
+        return [Item(value)] if is_empty_word(value) else [form.item(piece) for piece in form.split(value)]
     if is_score_map(value, labels):
-        log.add("shape")
-        return [Item(key, score) for key, score in score_entries(value, labels, log)]
+        return [*score_entries(value, labels, log)]
     if isinstance(value, list) and not isinstance(value, Pairs):
         if not text and any(isinstance(element, str) for element in value):
             log.add("shape")
-        return list(_items(value, labels, log))
+        return list(_items(value, labels, log, form))
     raise Refused("no_answer")
 
 
@@ -266,19 +273,17 @@ def closed_list(value: Any, labels: Space, log: Log, *, text: bool) -> list[tupl
     prose: list[bool] = []  # of each dropped item
     items = items_of_list(value, labels, log, text=text)
     for entry in items:
-        if entry is None or entry.score is False:
+        if entry is None:
             continue
         if entry.text is not None and is_empty_word(entry.text):
             log.add("empty_word")
             continue
         kept = _labels_of_item(entry.text, labels, log, prose)
-        score = None if entry.score is True or not kept else entry.score
-        number = numbers.confidence(score, log, text=text or entry.score_is_text)
+        number = numbers.confidence(entry.score, log, text=text or entry.score_is_text) if kept else None
         for label in kept:
             if label in found:
                 log.add("duplicates")
-                number = max((x for x in (found[label], number) if x is not None), default=None)
-            found[label] = number
+            found[label] = max((x for x in (found.get(label), number) if x is not None), default=None)
     if not found and prose:
         raise Refused("no_answer" if all(prose) else "outside_label_set")
     if items and not found and all(entry is None for entry in items):
@@ -296,17 +301,14 @@ def _labels_of_item(text: str | None, labels: Space, log: Log, prose: list[bool]
         log.add(*found[1])
         return [found[0]]
     parts = split_parts(text, labels)
-    if any(part.hedged for part in parts) or not any(part.label for part in parts):
-        # Without any label among its parts the item is dropped piece by piece only where it lists several words.
-        pieces = [text] if any(part.hedged for part in parts) or len(parts) < 2 else [part.text for part in parts]
-        log.dropped += [as_written(piece) for piece in pieces]
-        prose += [is_prose_like(piece) for piece in pieces]
-        return []
-    kept = list(dict.fromkeys(part.label for part in parts if part.label))
-    lost = [part.text for part in parts if not part.label]
+    hedged = any(part.hedged for part in parts)
+    kept = [] if hedged else list(dict.fromkeys(part.label for part in parts if part.label))
+    if kept:
+        log.add("shape" if len(kept) > 1 else "alias")
+    else:
+        prose.append(is_prose_like(text))
+    lost = [text] if hedged or not parts else [part.text for part in parts if not part.label]
     log.dropped += [as_written(piece) for piece in lost]
-    prose += [is_prose_like(piece) for piece in lost]
-    log.add("shape" if len(kept) > 1 else "alias")
     return kept
 
 
@@ -332,10 +334,11 @@ def split_open(text: str, log: Log) -> list[str]:
     bare = _IN_BRACKETS.sub(",", text)
     pieces = []
     for piece in _OPEN_SPLIT.split(bare):
-        scored = item(_without_leading(piece))
+        found = _LEADING_OPEN.match(piece)
+        scored = item(piece[found.end() :] if found else piece)
         if scored.score is not None or len(bare) < len(text):
             log.add("shape")
-        if scored.text and LETTER.search(scored.text):
+        if scored.text and ALNUM.search(scored.text):
             pieces.append(scored.text)
     return pieces
 
@@ -385,7 +388,7 @@ def _open_pieces(value: Any, log: Log, *, text: bool) -> Iterator[str]:
     for element in elements:
         if isinstance(element, Pairs):
             log.add("shape")
-            element = item_of(element, log)[0]
+            element = item_of(element, log).text
         if not isinstance(element, str) or not LETTER.search(element) or is_empty_word(element, closed=False):
             log.add("empty_word")
         else:

@@ -84,7 +84,7 @@ def share(value: Any, log: Log, *, text: bool) -> float | None:
     return read[0]
 
 
-def dimension(value: Any, low: float, high: float, log: Log, *, text: bool) -> float | None:
+def dimension(value: Any, log: Log, *, low: float, high: float, text: bool) -> float | None:
     """N5: a number in [low, high], or None. Raises Refused(`bad_field`): a value outside is never clipped."""
     if value is None or (isinstance(value, str) and (not value.strip() or is_empty_word(value))):
         return None

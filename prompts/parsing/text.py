@@ -176,7 +176,7 @@ def is_prose_like(text: str, *, open_list: bool = False, in_array: bool = False)
     text = open_form(text) if open_list else _unified(text).casefold()
     words = text.split()
     prose = _PROSE_EN_IN_ARRAY if in_array else _PROSE_EN
-    if any(word.strip(".,;:!?\"()*") in prose for word in words) or _PROSE_ZH.search(text):
+    if any(word.strip('.,;:!?"()*') in prose for word in words) or _PROSE_ZH.search(text):
         return True
     han = len(_HAN_CHAR.findall(text))
     if open_list:

@@ -37,7 +37,7 @@ def generate(
     another version, and for annotations that were changed since; OSError when a file cannot be written.
     """
     # numpy and the drawing are loaded here, so that naming the task costs nothing
-    from tasks.synthetic.clip import check_size, draw_clip, write_clip
+    from tasks.synthetic.clip import check_size
     from tasks.synthetic.plan import plan
 
     _check(clips, seed, speakers, contradict)
@@ -60,17 +60,7 @@ def generate(
     for number, item in enumerate(plans, start=1):
         path = out / CLIPS / item.video_id / f"{item.clip_id}.mp4"
         if not path.is_file() or path.stat().st_size == 0:
-            frames, audio = draw_clip(
-                item.label,
-                item.language,
-                item.text,
-                item.speaker_seed,
-                item.clip_seed,
-                item.strength,
-                item.seconds,
-                size,
-            )
-            write_clip(path, frames, audio)
+            _render(item, path, size)
         if progress is not None:
             progress(number, clips)
     return out
@@ -91,6 +81,22 @@ def annotation_table(plans: Sequence[ClipPlan]) -> str:
             )
         )
     return buffer.getvalue()
+
+
+def _render(item: ClipPlan, path: Path, size: int) -> None:
+    from tasks.synthetic.clip import draw_clip, write_clip
+
+    frames, audio = draw_clip(
+        item.label,
+        item.language,
+        item.text,
+        item.speaker_seed,
+        item.clip_seed,
+        item.strength,
+        item.seconds,
+        size,
+    )
+    write_clip(path, frames, audio)
 
 
 def _check(clips: int, seed: int, speakers: int, contradict: float) -> None:

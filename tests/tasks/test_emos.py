@@ -113,6 +113,12 @@ def test_original_labels_are_one_spelling(data: Path) -> None:
     assert [found[id_].meta["original_label"] for id_ in EN_IDS] == ["Neutral", "Surprise", "Joy", "Joy", "Fear"]
 
 
+def test_votes_stand_where_the_release_has_them(data: Path) -> None:
+    found = read(data)
+    assert [found[id_].meta["votes"] is None for id_ in EN_IDS] == [True, True, True, False, False]
+    assert all(len(found[id_].meta["votes"]) == 3 for id_ in ZH_IDS)
+
+
 def test_goemotions_are_sorted_by_share_then_label_order(data: Path) -> None:
     order = label_space("goemotions28").labels
     for sample in read(data, {"labels": "repaired"}).values():

@@ -1,0 +1,269 @@
+"""The readers in their order (section 3): each finds candidates in the cleaned text and asks the judge.
+
+A reader gives Parsed or Unparsed when it found a candidate, and None when it found none.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from prompts.parsing.jsonread import Found, Level, Pairs, closed, search
+from prompts.parsing.judge import BLEND_FORM
+from prompts.parsing.labels import SCORED, split_open
+from prompts.parsing.outcome import Log, Parsed, Refused, Unparsed, in_order
+from prompts.parsing.tables import Fields
+from prompts.parsing.text import (
+    ALNUM,
+    LETTER,
+    LONGEST,
+    is_empty_word,
+    is_prose_like,
+    is_refusal,
+    strip_list_marks,
+    unmark,
+)
+from prompts.parsing.textfields import read_fields
+from prompts.parsing.valid import plain, valid
+from prompts.parsing.views import Spec, views
+from tasks.task import AnyOf, Blend, Described, OneOf, Pick, Record
+
+Outcome = Parsed | Unparsed
+
+
+def read(spec: Spec, text: str) -> Outcome:
+    """Sections 3 and 12: the outcome of a cleaned text."""
+    if not text:
+        return Unparsed("empty")
+    scan = scanned(text)
+    outcome = json_reader(spec, scan) or fields_reader(spec, text) or whole_reader(spec, text)
+    if outcome is not None:
+        return outcome
+    cut = any(level.is_object for level in scan.stack) or (scan.stack and scan.stack[0].start == 0)
+    return Unparsed("truncated") if cut else _refused(Refused("no_answer"), text)
+
+
+def _refused(verdict: Refused, text: str) -> Unparsed:
+    """No answer; a refusal phrase in the reply or in the field says why."""
+    if verdict.reason == "no_answer" and (is_refusal(text) or is_refusal(verdict.text)):
+        return Unparsed("refusal")
+    return Unparsed(verdict.reason)
+
+
+def _decide(spec: Spec, records: list[Fields], log: Log, *, text: bool) -> dict[str, Any]:
+    """Judge a candidate. Several records for one sample must agree. Raises Refused."""
+    if not all(spec.needed & record.keys() for record in records):
+        raise Refused("no_answer" if len(records) == 1 else "ambiguous")
+    value = spec.judge(records[0], log, text=text) if len(records) == 1 else None
+    if value is not None:
+        return value
+    try:
+        values = [spec.judge(record, log if not n else Log(), text=text) for n, record in enumerate(records)]
+    except Refused:
+        raise Refused("ambiguous") from None
+    if any(value != values[0] for value in values):
+        raise Refused("ambiguous")
+    return values[0]
+
+
+# --- JSON (J) ---------------------------------------------------------------------------------------------------------
+
+
+class Scan(NamedTuple):
+    """A text and the JSON values in it: the complete ones, and the levels open at its end."""
+
+    text: str
+    complete: list[Found]
+    stack: list[Level]
+    names: set[str]
+
+
+class View(NamedTuple):
+    """A JSON value of the right shape, with the repairs up to here; `value` is the object inside its wrappers."""
+
+    found: Found
+    records: list[Fields]
+    value: Any
+    log: Log
+
+
+def scanned(text: str) -> Scan:
+    """J1: the JSON values of a text, or of the text that it holds as one JSON string."""
+    inner = _decoded(text)
+    complete, stack = search(text if inner is None else inner)
+    return Scan(text, complete, stack, set()) if inner is None else Scan(inner, complete, stack, {"double_encoded"})
+
+
+def _decoded(text: str) -> str | None:
+    """J7: the content of a reply that is one JSON string around JSON, or whose quotation marks are all escaped."""
+    if text[0] == text[-1] == '"':
+        try:
+            inner = json.loads(text)
+        except ValueError:
+            inner = None
+        if isinstance(inner, str) and any(bracket in inner for bracket in "{[｛［"):
+            return inner
+    start = min((place for place in map(text.find, "{[") if place >= 0), default=-1)
+    if start < 0 or '\\"' not in text:
+        return None
+    for end in (len(text), max(text.rfind("}"), text.rfind("]")) + 1):
+        body = text[start:end]
+        if 0 < body.count('"') == body.count('\\"'):
+            try:
+                return text[:start] + str(json.loads(f'"{body}"', strict=False)) + text[end:]
+            except ValueError:
+                return text[:start] + body.replace('\\"', '"') + text[end:]
+    return None
+
+
+def json_reader(spec: Spec, scan: Scan, *, at_end: bool = False) -> Outcome | None:
+    """J3: the last JSON value that the judge accepts, the complete ones before one that the end of the text cuts.
+    `at_end`: only a complete value that ends the text counts, and what stands before it is no prose."""
+    text = scan.text
+    complete = scan.complete[-1:] if at_end else scan.complete
+    if at_end and (not complete or complete[0].end != len(text)):
+        return None
+    first = found.start() if (found := ALNUM.search(text)) else len(text)
+    last = next((place for place in range(len(text) - 1, first, -1) if text[place].isalnum()), first)
+    seen = [_view(spec, one, is_whole=not at_end and one.start <= first and last < one.end) for one in complete]
+    views_ = [view for view in seen if view]
+    open_view = None if at_end else _open_view(spec, scan.stack, views_, first)
+    candidates = [*views_[::-1], *([open_view] if open_view else [])]
+    verdict: Refused | None = None
+    for view in candidates:
+        try:
+            value = _value(spec, view)
+        except Refused as refusal:
+            verdict = verdict or refusal
+            continue
+        names = view.log.names | scan.names | ({"last_of_many"} if len(candidates) > 1 else set())
+        if not at_end and _prose_outside(text, [one.found for one in candidates]):
+            names.add("prose")
+        return Parsed(value, "json", in_order(names), tuple(view.log.dropped))
+    return _refused(verdict, text) if verdict else None
+
+
+def _view(spec: Spec, found: Found, *, is_whole: bool) -> View | None:
+    log = Log(set(found.names))
+    inner = views(spec, found.value, is_whole=is_whole, log=log)
+    return View(found, *inner, log) if inner else None
+
+
+def _open_view(spec: Spec, stack: list[Level], complete: list[View], first: int) -> View | None:
+    """J6: the outermost open value of the right shape. Complete values inside a level of another shape are candidates
+    of their own and join `complete`."""
+    for level, found in zip(stack, closed(stack), strict=True):
+        if found.value and (view := _view(spec, found, is_whole=found.start <= first)):
+            return view
+        complete += [view for one in level.inside if (view := _view(spec, one, is_whole=False))]
+    return None
+
+
+def _value(spec: Spec, view: View) -> dict[str, Any]:
+    """The judge's value. An object that is valid as it stands says what it says, whatever stood around it."""
+    if isinstance(view.value, Pairs) and not view.log.names & {"truncated", "key_alias", "extra_field"}:
+        try:
+            value = valid(plain(view.value), spec.kind)
+        except ValueError:
+            value = None
+        if value is not None:
+            return value
+    return _decide(spec, view.records, view.log, text=False)
+
+
+def _prose_outside(text: str, found: list[Found]) -> bool:
+    """J4: whether a letter or digit stands outside all candidates."""
+    position = 0
+    for one in sorted(found, key=lambda one: one.start):
+        if ALNUM.search(text, position, one.start):
+            return True
+        position = len(text) if one.end < 0 else one.end
+    return ALNUM.search(text, position) is not None
+
+
+# --- Text fields (F) --------------------------------------------------------------------------------------------------
+
+
+def fields_reader(spec: Spec, text: str) -> Outcome | None:
+    """F4: the last record of text fields that the judge accepts."""
+    candidates, prose = read_fields(spec, text)
+    verdict: Refused | None = None
+    for candidate in reversed(candidates):
+        log = Log(set(candidate.names))
+        try:
+            value = _decide(spec, candidate.records, log, text=True)
+        except Refused as refusal:
+            verdict = verdict or refusal
+            continue
+        log.add(*(["prose"] if prose else []), *(["last_of_many"] if len(candidates) > 1 else []))
+        return Parsed(value, "fields", in_order(log.names), tuple(log.dropped))
+    return _refused(verdict, text) if verdict else None
+
+
+# --- The whole reply (W) ----------------------------------------------------------------------------------------------
+
+
+def whole_reader(spec: Spec, text: str) -> Outcome | None:
+    """W: is the whole reply a label, or a list of labels? What looks like JSON is read as JSON or not at all."""
+    if "{" in text or "}" in text or text[0] in "[［":
+        return None
+    if isinstance(spec.kind, OneOf | Record | Pick):
+        return _label_reader(spec, text) or _first_line_reader(spec, text)
+    if isinstance(spec.kind, AnyOf | Described | Blend):
+        return _list_reader(spec, text)
+    return None
+
+
+def _label_reader(spec: Spec, text: str) -> Outcome | None:
+    """W1: the whole reply as the value of the label field."""
+    bare, marked = strip_list_marks(text)
+    log = Log({"markdown"} if marked else set())
+    (needed,) = spec.needed
+    try:
+        value = _decide(spec, [{needed: [bare.strip()]}], log, text=True)
+    except Refused as verdict:
+        return None if verdict.reason == "no_answer" else Unparsed(verdict.reason)
+    return Parsed(value, "label", in_order(log.names))
+
+
+def _first_line_reader(spec: Spec, text: str) -> Outcome | None:
+    """W1b: a label that stands alone on the first line, above lines that are no label by themselves."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    named = [bool(spec.space and spec.space.resolve(unmark(line)[0])) for line in lines if len(line) <= LONGEST]
+    if len(lines) < 2 or len(lines[0]) > LONGEST or named[0] is False or sum(named) > 1:
+        return None
+    bare, marked = unmark(lines[0])
+    log = Log({"prose", "markdown"} if marked else {"prose"})
+    (needed,) = spec.needed
+    value = _decide(spec, [{needed: [bare]}], log, text=True)
+    return Parsed(value, "label", in_order(log.names))
+
+
+def _list_reader(spec: Spec, text: str) -> Outcome | None:
+    """W2: the whole reply as a list; every item needs a letter, and one that reads as prose makes it no list."""
+    log = Log()
+    if text[0] in "(（" and text[-1] in ")）" and not any(bracket in text[1:-1] for bracket in "()（）"):
+        text = text[1:-1]
+        log.add("shape")
+    lines = [strip_list_marks(line) for line in text.split("\n")]
+    if any(marked for _, marked in lines):
+        log.add("markdown")
+    text = "\n".join(line for line, _ in lines).strip()
+    if not is_empty_word(text, closed=spec.space is not None) and not _is_bare_list(spec, text):
+        return None
+    (needed,) = spec.needed
+    try:
+        value = _decide(spec, [{needed: [text]}], log, text=True)
+    except Refused as verdict:
+        return _refused(verdict, text)
+    return Parsed(value, "list", in_order(log.names), tuple(log.dropped))
+
+
+def _is_bare_list(spec: Spec, text: str) -> bool:
+    if spec.space is None:
+        pieces = split_open(text, Log())
+        return bool(pieces) and all(LETTER.search(x) and not is_prose_like(x, open_list=True) for x in pieces)
+    form = BLEND_FORM if isinstance(spec.kind, Blend) else SCORED
+    pieces = [form.item(piece).text or "" for piece in form.split(text)]
+    known = spec.space
+    return bool(pieces) and all(LETTER.search(x) and (known.resolve(x) or not is_prose_like(x)) for x in pieces)

@@ -1,0 +1,140 @@
+"""Is a reply valid as it stands? The JSON Schema of the kind, and the conditions that JSON Schema cannot express.
+
+A valid reply is never altered: its value is what it says.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from prompts.parsing.jsonread import Pairs
+from prompts.parsing.numbers import time_range
+from prompts.parsing.outcome import Log
+from prompts.parsing.text import LETTER, LONGEST, is_empty_word, is_prose_like, open_form
+from prompts.schema import UTTERANCE_KEYS, schema
+from tasks.task import AnswerKind, AnyOf, Blend, Described, Dims, OneOf, Pick, Record, Timeline
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
+Value = dict[str, Any]
+
+
+def valid_text(text: str, kind: AnswerKind) -> Value | None:
+    """The value of a reply that is valid: strict JSON without repeated keys, within the schema and its conditions."""
+    text = text.strip(" \t\r\n")
+    if not text.startswith("{"):
+        return None
+    try:
+        reply = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return valid(reply, kind)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    reply = dict(pairs)
+    if len(reply) != len(pairs):
+        raise ValueError("a key is repeated")
+    return reply
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def plain(value: Any) -> Any:
+    """A value of the tolerant reader as plain JSON data (at most 64 levels deep). Raises ValueError for a repeated key
+    and for a number that JSON does not have."""
+    if isinstance(value, Pairs):
+        return _unique([(key, plain(inner)) for key, inner in value])
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is not JSON")
+    return value
+
+
+def valid(reply: Any, kind: AnswerKind) -> Value | None:
+    """The value of a decoded reply that satisfies the schema and the conditions, else None."""
+    if not _validator(kind).is_valid(reply):
+        return None
+    match kind:
+        case OneOf():
+            return {"label": reply["label"], "confidence": reply.get("confidence")}
+        case AnyOf(labels, _, cap):
+            found = _scored(reply["labels"]) if labels else _open(reply["labels"], cap)
+            return None if found is None else {"labels": found}
+        case Record():
+            found = _scored(reply["goemotions"] or [])
+            return None if found is None else reply | {"goemotions": reply["goemotions"] and found}
+        case Described(labels):
+            found = _open(reply["labels"], labels.cap)
+            return None if found is None else reply
+        case Blend():
+            return _blend(reply)
+        case Timeline():
+            return _timeline(reply)
+        case Dims():
+            return reply if any(number is not None for number in reply.values()) else None
+        case Pick():
+            return {"choice": reply["choice"]}
+        case _:
+            return None
+
+
+@cache
+def _validator(kind: AnswerKind) -> Draft202012Validator:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(schema(kind))
+
+
+def _scored(items: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    scores = [-1 if item.get("confidence") is None else item["confidence"] for item in items]
+    if len({item["label"] for item in items}) < len(items) or scores != sorted(scores, reverse=True):
+        return None
+    return [{"label": item["label"], "confidence": item.get("confidence")} for item in items]
+
+
+def _open(labels: list[str], cap: int) -> list[str] | None:
+    if len(set(labels)) < len(labels) or len(labels) > cap:
+        return None
+    for label in labels:
+        if len(label) > LONGEST or open_form(label) != label or not LETTER.search(label):
+            return None
+        if is_empty_word(label, closed=False) or is_prose_like(label, open_list=True, in_array=True):
+            return None
+    return labels
+
+
+def _blend(reply: Value) -> Value | None:
+    items = reply["emotions"]
+    shares = [item["salience"] for item in items]
+    distinct = len({item["emotion"] for item in items}) == len(items)
+    if not distinct or sum(shares) != 100 or (len(items) == 2 and 100 in shares):
+        return None
+    return {"emotions": [{"emotion": item["emotion"], "salience": int(item["salience"])} for item in items]}
+
+
+def _timeline(reply: Value) -> Value | None:
+    utterances = []
+    earliest = 0.0
+    for item in reply["utterances"]:
+        span = time_range(item["timestamp_range"], form := Log())
+        secondary = item["secondary_Goemotions"] or []
+        if span is None or form.names or span[0] < earliest or len(set(secondary)) < len(secondary):
+            return None
+        earliest = span[1]
+        utterances.append(utterance_value(span, {name: item.get(key) for key, name in UTTERANCE_KEYS.items()}))
+    return {"summary": reply["summary"], "trend": reply["overall_emotion_trend"], "utterances": utterances}
+
+
+def utterance_value(span: tuple[float, float], fields: Mapping[str, Any]) -> Value:
+    """An utterance of a Timeline value, its keys in the order of `UTTERANCE_KEYS`."""
+    level = fields["intensity"]
+    return {"start": span[0], "end": span[1], **fields, "intensity": None if level is None else int(level)}

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Everything that has to hold: style, types, tests (the real engine included). Options go to pytest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bash scripts/setup.sh
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/mypy
+exec .venv/bin/python -m pytest "$@"
