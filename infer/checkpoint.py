@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from infer.adapters import check_adapter
 from prompts.render import Messages
 
 # model_type of the full configuration -> name of the family for people. A further model is a further row.
@@ -26,8 +27,8 @@ class Checkpoint:
     adapter: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.adapter is not None and not (self.adapter / "adapter_config.json").is_file():
-            raise ValueError(f"{self.adapter}: no adapter_config.json there; --adapter takes a LoRA adapter's folder")
+        if self.adapter is not None:
+            check_adapter(self.adapter)
 
     @cached_property
     def family(self) -> str:

@@ -37,7 +37,11 @@ MISSING_FRAMES = 0.02
 
 
 class MediaError(ValueError):
-    """A media file that cannot be used, with the reason for people."""
+    """A media file that cannot be used: its path and the reason, for people."""
+
+
+class FrameError(ValueError):
+    """Frames that no model can be fed: the reason alone, where the file is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +117,14 @@ def content_hash(path: Path) -> str:
 def frame_count(total: int, source_fps: float, options: MediaOptions) -> int:
     """How many of `total` frames are sampled: `fps` a second within the bounds, floored to an even number.
 
-    Raises MediaError when fewer than two frames exist.
+    Raises FrameError when fewer than two frames exist.
     """
     low = math.ceil(options.min_frames / FRAME_STEP) * FRAME_STEP
     high = min(options.max_frames, total) // FRAME_STEP * FRAME_STEP
     count = min(max(total / source_fps * options.fps, low), high, total)
     count = int(count // FRAME_STEP) * FRAME_STEP
     if count < FRAME_STEP:
-        raise MediaError(f"the video has {total} frame(s); at least {FRAME_STEP} are needed")
+        raise FrameError(f"the video has {total} frame(s); at least {FRAME_STEP} are needed")
     return count
 
 
@@ -142,10 +146,10 @@ def frame_size(height: int, width: int, frames: int, options: MediaOptions, fact
     """Height and width after resizing: multiples of `factor` (patch size x merge size), near the aspect ratio, within
     the pixel budget. A long clip shares out a total budget over its frames.
 
-    Raises MediaError for an aspect ratio above 200.
+    Raises FrameError for an aspect ratio above 200.
     """
     if max(height, width) / min(height, width) > MAX_ASPECT:
-        raise MediaError(f"{width}x{height} pixels: aspect ratios above {MAX_ASPECT} cannot be fed")
+        raise FrameError(f"{width}x{height} pixels: aspect ratios above {MAX_ASPECT} cannot be fed")
     area = factor * factor
     low = options.min_pixels or MIN_FRAME_TOKENS * area
     shared = CONTEXT_TOKENS * area * 0.9 / frames * FRAME_STEP
@@ -192,14 +196,16 @@ def load_clip(media: Media, options: MediaOptions, factor: int) -> Clip:
             raise MediaError(f"{media.path}: has no sound track, an audio file was expected")
         if media.kind == "video" and options.video:
             first, last = _frame_range(media, info)
-            count = frame_count(last - first + 1, info.fps, options)
-            fps = count / (last - first + 1) * info.fps
-            fit = partial(frame_size, frames=count, options=options, factor=factor)
             try:
+                count = frame_count(last - first + 1, info.fps, options)
+                fps = count / (last - first + 1) * info.fps
+                fit = partial(frame_size, frames=count, options=options, factor=factor)
                 container.seek(0)
                 frames = _pictures(container, frame_indices(first, last, count), fit)
             except av.FFmpegError as error:
                 raise MediaError(f"{media.path}: cannot be decoded: {error.strerror}") from None
+            except FrameError as error:
+                raise MediaError(f"{media.path}: {error}") from None
             if frames is None:
                 raise MediaError(f"{media.path}: no frame could be decoded")
     audio = _cut(ear.sound() if ear else None, media)

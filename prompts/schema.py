@@ -34,8 +34,8 @@ UTTERANCE_KEYS: dict[str, str] = {
 }
 
 
-def schema(kind: AnswerKind) -> Schema:
-    """The JSON Schema of a reply of `kind`. For an `Official` kind it describes the value, since any text is a reply."""
+def schema(kind: AnswerKind) -> Schema:  # noqa: PLR0911 - a line a kind
+    """The JSON Schema of a reply of `kind`; of the value for an `Official` kind, to which any text is a reply."""
     match kind:
         case OneOf(labels):
             return _object({"label": _label(labels), "confidence": CONFIDENCE}, ["label"])

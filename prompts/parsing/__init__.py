@@ -12,8 +12,9 @@ from prompts.parsing import envelope
 from prompts.parsing.official import mer_clean_up, official
 from prompts.parsing.outcome import REASONS, REPAIRS, Parsed, Unparsed, in_order
 from prompts.parsing.readers import json_reader, read, scanned
+from prompts.parsing.spec import Spec
 from prompts.parsing.valid import valid_text
-from prompts.parsing.views import Spec, compiled
+from prompts.parsing.views import compiled
 from tasks.task import AnswerKind, Official
 
 __all__ = ["REASONS", "REPAIRS", "Parsed", "Unparsed", "mer_clean_up", "parse"]

@@ -118,8 +118,8 @@ def _boxed(text: str) -> str | None:
     for brace in _BRACES.finditer(text):
         if brace[0] != "}":
             stack.append(brace)
-        elif stack and (opener := stack.pop())[0] != "{" and (last is None or opener.end() > last[0]):
-            last = opener.end(), brace.start()
+        elif stack and (start := stack.pop())[0] != "{" and (last is None or start.end() > last[0]):
+            last = start.end(), brace.start()
     if last is None:
         return None
     content = text[slice(*last)].strip()

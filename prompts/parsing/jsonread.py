@@ -1,20 +1,18 @@
 """Reads JSON values out of a reply, strict or broken, in one pass from left to right.
 
-A strict value is read by the standard library. Anything else goes to `read`, which tolerates the deviations of
-`REPAIRS` (python_syntax to brackets) and nothing more, and never supplies a value: at the end of the text what was
-being written is thrown away. An object becomes `Pairs`, so that repeated keys are seen.
+Strict JSON is read as it is. The deviations of `REPAIRS` from python_syntax to brackets are tolerated, and nothing more;
+no value is ever supplied: at the end of the text what was being written is thrown away. An object becomes `Pairs`, so
+that repeated keys are seen.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 DEEPEST = 64
-_STRICT_TRIES = 16  # after so many failures the standard library is not tried again: its scans would add up
 
 
 class Pairs(list[tuple[str, Any]]):
@@ -58,11 +56,6 @@ class Level:
         self.key, self.commas, self.end, self.after_string = None, 0, end, string
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-_STRICT = json.JSONDecoder(object_pairs_hook=Pairs, parse_constant=_no_constant)
 _OPENER = re.compile(r"[{\[｛［]")
 _FOLD = {"｛": "{", "｝": "}", "［": "[", "］": "]", "：": ":", "，": ",", "、": ","}
 _CLOSER = {"{": "}", "[": "]", "(": ")"}
@@ -97,19 +90,9 @@ def search(text: str) -> tuple[list[Found], list[Level]]:
     """Every complete container of the text that is inside no other one, in order, and the levels that are still open
     at the end of the text, from the outermost. Containers inside an unreadable one count as outside."""
     complete: list[Found] = []
-    position, tries = 0, _STRICT_TRIES
+    position = 0
     while opener := _OPENER.search(text, position):
-        start = opener.start()
-        if tries and opener[0] in "{[":
-            try:
-                value, position = _STRICT.raw_decode(text, start)
-            except (ValueError, RecursionError):
-                tries -= 1
-            else:
-                if _depth(value) <= DEEPEST:
-                    complete.append(Found(value, start, position))
-                    continue
-        found, stack, position = read(text, start)
+        found, stack, position = read(text, opener.start())
         complete += found
         if stack:
             return complete, stack
@@ -125,16 +108,6 @@ def whole(text: str) -> Found | None:
     if stack or len(complete) != 1 or (complete[0].start, complete[0].end) != (0, len(text)):
         return None
     return complete[0]
-
-
-def _depth(value: Any) -> int:
-    """Levels of nesting of a value, counted breadth first so that hostile depth costs no stack."""
-    depth, layer = 0, [value]
-    while layer:
-        depth += 1
-        inside = (x[1] if isinstance(c, Pairs) else x for c in layer for x in c)
-        layer = [x for x in inside if isinstance(x, list)]
-    return depth
 
 
 def closed(stack: list[Level]) -> list[Found]:

@@ -1,16 +1,15 @@
 """The judges: one function for each answer kind, which decides what a candidate's fields say.
 
-A judge takes `Fields` (field -> values as written) and gives the value, or raises Refused with the reason. `text` says
-that the fields stood in a text and not in JSON: a number is text there by nature and a list has no brackets.
+A judge takes `Fields` (field -> values as written) and gives the value, or raises Refused with the reason. What it
+repairs and drops on the way goes to the log. The Timeline kind has a file of its own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from prompts.parsing import numbers
 from prompts.parsing.jsonread import Pairs, whole
@@ -29,44 +28,35 @@ from prompts.parsing.labels import (
     split_parts,
 )
 from prompts.parsing.outcome import Log, Refused
-from prompts.parsing.tables import BLEND_ITEM_KEYS, ITEM_KEYS, Fields, fields_of
-from prompts.parsing.text import ALNUM, LONGEST, is_empty_word, norm
-from tasks.task import AnyOf, Blend, Dims, Pick
+from prompts.parsing.spec import Spec, Value, own_keys
+from prompts.parsing.tables import BLEND_ITEM_KEYS, Fields, fields_of
+from prompts.parsing.text import ALNUM, LONGEST, is_blank, is_empty_word, norm
+from tasks.task import AnyOf, Blend, Described, Dims, Pick
 
 T = TypeVar("T")
-Value = dict[str, Any]
 Reader = Callable[[Any, Log], T]
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """The label of a single-label field, and the item it came in (for its score)."""
-
-    label: str
-    item: Item = field(default=Item(None), compare=False)
-
 
 # --- Fields -----------------------------------------------------------------------------------------------------------
 
 
 def embedded(value: Any, log: Log) -> Any:
-    """The JSON container that a string holds (`double_encoded`), or the value itself."""
+    """The JSON container that a string holds, or the value itself. In JSON that is `double_encoded`; in a text (F5) a
+    value in JSON is a value like any other."""
     if isinstance(value, str) and (found := whole(value)):
-        log.add("double_encoded", *found.names)
+        log.add(*found.names, *([] if log.text else ["double_encoded"]))
         return found.value
     return value
 
 
-def one(values: list[Any], read: Reader[T | None], log: Log, *, text: bool) -> T | None:
+def one(values: list[Any], read: Reader[T | None], log: Log) -> T | None:
     """J8, F4: the value of a field that several keys give. Values that cannot be read count as other keys; in a text
     the first one counts. Raises Refused: `ambiguous` when they differ, the first reason when none is readable."""
-    if len(values) == 1 or text:
-        if len(values) > 1:
-            log.add("duplicates")
+    if len(values) == 1 or log.text:
+        log.add(*(["duplicates"] if len(values) > 1 else []))
         return read(values[0], log)
     good: list[tuple[T, Log]] = []
     for value in values:
-        aside = Log()
+        aside = log.aside()
         try:
             result = read(value, aside)
         except Refused:
@@ -75,52 +65,57 @@ def one(values: list[Any], read: Reader[T | None], log: Log, *, text: bool) -> T
             good.append((result, aside))
     if not good:
         return read(values[0], log)
+    if any(_said(result) != _said(good[0][0]) for result, _ in good):
+        raise Refused("ambiguous")
     log.take(good[0][1])
     log.add("extra_field" if len(good) < len(values) else "duplicates")
-    if any(result != good[0][0] for result, _ in good):
-        raise Refused("ambiguous")
     return good[0][0]
 
 
-def optional(
-    fields: Fields, name: str, read: Reader[T | None], log: Log, *, text: bool, required: bool = True
-) -> T | None:
+def _said(result: Any) -> Any:
+    """What must agree between two readings: of an item the label, not the score."""
+    return result.text if isinstance(result, Item) else result
+
+
+def needed(values: list[Any], read: Reader[T | None], log: Log) -> T:
+    """The value of a field without which there is no answer. Raises Refused."""
+    found = one(values, read, log)
+    if found is None:
+        raise Refused("no_answer")
+    return found
+
+
+def optional(fields: Fields, name: str, read: Reader[T | None], log: Log, *, required: bool = True) -> T | None:
     """The value of a field that is not needed: None where there is none or it cannot be read."""
     if name not in fields:
-        if required:
-            log.add("missing_field")
+        log.add(*(["missing_field"] if required else []))
         return None
     try:
-        return one(fields[name], lambda value, log: None if value is None else read(value, log), log, text=text)
+        return one(fields[name], lambda value, log: None if value is None else read(value, log), log)
     except Refused as verdict:
         log.add("missing_field" if verdict.reason == "truncated" else "bad_field")
         return None
 
 
-def is_blank(value: str) -> bool:
-    """Whether a text says nothing: blank, or an empty word."""
-    return not value.strip() or is_empty_word(value)
-
-
-def read_text(value: Any, _log: Log, *, text: bool) -> str | None:
+def read_text(value: Any, log: Log) -> str | None:
     """A free-text field, as it is. Raises Refused(`bad_field`) for what is no text."""
     if not isinstance(value, str):
         raise Refused("bad_field")
-    if is_empty_word(value, closed=False) or (text and not value.strip()):
+    if is_empty_word(value, closed=False) or (log.text and not value.strip()):
         return None
     return value
 
 
-def read_label(value: Any, log: Log, space: Space, keys: dict[str, str], *, text: bool) -> Label:
-    """J9: a single-label field. `keys` are the keys of an object that may stand here. Raises Refused."""
+def read_label(value: Any, log: Log, space: Space, keys: Mapping[str, str]) -> Item:
+    """J9: a single-label field: its label, and the score that came with it. `keys` are the keys of an object that may
+    stand here. Raises Refused."""
     if value is None:
         raise Refused("no_answer")
     if isinstance(value, bool | int | float):
         raise Refused("outside_label_set")
-    if text:
-        value = in_text(value, log)
+    value = embedded(value, log) if log.text else value
     if isinstance(value, str):
-        return Label(*one_label(value, space, log))
+        return one_label(value, space, log)
     log.add("shape")
     if isinstance(value, Pairs):
         return _label_of_object(value, log, space, keys)
@@ -128,125 +123,102 @@ def read_label(value: Any, log: Log, space: Space, keys: dict[str, str], *, text
     if not elements:
         raise Refused("no_answer")
     try:
-        found = [read_label(element, log, space, keys, text=False) for element in elements]
+        found = [read_label(element, log, space, keys) for element in elements]
     except Refused:
         raise Refused("ambiguous") from None
-    if any(label != found[0] for label in found):
+    if any(other.text != found[0].text for other in found):
         raise Refused("ambiguous")
     return found[0]
 
 
-def in_text(value: Any, log: Log) -> Any:
-    """F5: the container that a value in a text is, or the value."""
-    if isinstance(value, str) and (found := whole(value)):
-        log.add(*found.names)
-        return found.value
-    return value
-
-
-def _label_of_object(value: Pairs, log: Log, space: Space, keys: dict[str, str]) -> Label:
-    aside = Log()
+def _label_of_object(value: Pairs, log: Log, space: Space, keys: Mapping[str, str]) -> Item:
+    aside = log.aside()
     fields = fields_of(value, keys, aside)
     if "label" in fields:
         log.take(aside)
-        found = one(fields["label"], partial(_plain_label, space=space), log, text=False)
-        score = next((score for score in fields.get("confidence", []) if score is not None), None)
-        return Label(found.label, Item(None, score)) if found else Label("")
+        label = needed(fields["label"], partial(_plain_label, space=space), log)
+        return Item(label.text, next((score for score in fields.get("confidence", []) if score is not None), None))
     if not is_score_map(value, space):
         raise Refused("no_answer")
     entries = score_entries(value, space, log)
     if len(entries) != 1:
         raise Refused("ambiguous" if entries else "no_answer")
-    return Label(one_label(str(entries[0].text), space, log)[0], entries[0])
+    return Item(one_label(entries[0].text or "", space, log).text, entries[0].score)
 
 
-def _plain_label(value: Any, log: Log, space: Space) -> Label:
+def _plain_label(value: Any, log: Log, space: Space) -> Item:
     if isinstance(value, list):
         raise Refused("no_answer")
-    return read_label(value, log, space, {}, text=False)
-
-
-def label_keys(keys: dict[str, str], name: str) -> dict[str, str]:
-    """The keys of an object that stands for a label field: the item keys and the field's own."""
-    return {form: "label" for form, named in keys.items() if named == name} | ITEM_KEYS
+    return read_label(value, log, space, {})
 
 
 # --- Kinds ------------------------------------------------------------------------------------------------------------
 
 
-def one_of(fields: Fields, log: Log, *, text: bool, space: Space, keys: dict[str, str]) -> Value:
+def one_of(spec: Spec, fields: Fields, log: Log) -> Value:
     """K2: label and confidence."""
-    label = needed_label(fields["label"], log, space, keys, text=text)
-    return {"label": label.label, "confidence": read_confidence(fields, label, log, text=text, required=False)}
+    label = _needed_label(spec, fields, log)
+    return {"label": label.text, "confidence": _confidence(fields, label, log, required=False)}
 
 
-def record(fields: Fields, log: Log, *, text: bool, space: Space, keys: dict[str, str], goemotions: Space) -> Value:
+def record(spec: Spec, fields: Fields, log: Log) -> Value:
     """K1: a label, its confidence, a closed list and two texts."""
-    label = needed_label(fields["emotion"], log, space, keys, text=text)
+    label = _needed_label(spec, fields, log)
     return {
-        "emotion": label.label,
-        "confidence": read_confidence(fields, label, log, text=text, required=True),
-        "goemotions": optional(fields, "goemotions", partial(_scored, space=goemotions, text=text), log, text=text),
-        "evidence": optional(fields, "evidence", partial(read_text, text=text), log, text=text),
-        "rationale": optional(fields, "rationale", partial(read_text, text=text), log, text=text),
+        "emotion": label.text,
+        "confidence": _confidence(fields, label, log, required=True),
+        "goemotions": optional(fields, "goemotions", partial(_scored, space=spec.other), log),
+        "evidence": optional(fields, "evidence", read_text, log),
+        "rationale": optional(fields, "rationale", read_text, log),
     }
 
 
-def needed_label(values: list[Any], log: Log, space: Space, keys: dict[str, str], *, text: bool) -> Label:
-    """A label field without which there is no answer. Raises Refused."""
-    found = one(values, partial(read_label, space=space, keys=keys, text=text), log, text=text)
-    if found is None:
-        raise Refused("no_answer")
-    return found
+def _needed_label(spec: Spec, fields: Fields, log: Log) -> Item:
+    keys = own_keys(spec.keys, spec.field)
+    return needed(fields[spec.field], partial(read_label, space=spec.space, keys=keys), log)
 
 
-def read_confidence(fields: Fields, label: Label, log: Log, *, text: bool, required: bool) -> float | None:
+def _confidence(fields: Fields, label: Item, log: Log, *, required: bool) -> float | None:
     """N1: the record's own confidence, or the score that came with the label when the record has none."""
-    inner = label.item
-    required = required and inner.score is None
-    read = partial(numbers.confidence, text=text)
-    given = optional(fields, "confidence", read, log, text=text, required=required)
-    if given is not None or inner.score is None or "bad_confidence" in log.names or "bad_field" in log.names:
+    given = optional(fields, "confidence", numbers.confidence, log, required=required and label.score is None)
+    if given is not None or label.score is None or log.names & {"bad_confidence", "bad_field"}:
         return given
-    return numbers.confidence(inner.score, log, text=text or inner.score_is_text)
+    return numbers.confidence(label.score, log)
 
 
-def _scored(value: Any, log: Log, *, space: Space, text: bool) -> list[Value] | None:
-    value = in_text(value, log) if text else embedded(value, log)
+def _scored(value: Any, log: Log, space: Space) -> list[Value] | None:
+    value = embedded(value, log)
     if isinstance(value, str) and not ALNUM.search(value):
         return None
-    found = by_score(closed_list(value, space, log, text=text), log)
-    return [{"label": label, "confidence": score} for label, score in found]
+    return [{"label": label, "confidence": score} for label, score in by_score(closed_list(value, space, log), log)]
 
 
-def any_of_closed(fields: Fields, log: Log, *, text: bool, space: Space) -> Value:
+def any_of_closed(spec: Spec, fields: Fields, log: Log) -> Value:
     """A closed set of labels with scores."""
-    labels = one(fields["labels"], partial(_scored, space=space, text=text), log, text=text)
-    if labels is None:
-        raise Refused("no_answer")
-    return {"labels": labels}
+    return {"labels": needed(fields["labels"], partial(_scored, space=spec.space), log)}
 
 
-def any_of_open(fields: Fields, log: Log, *, text: bool, kind: AnyOf) -> Value:
+def any_of_open(spec: Spec, fields: Fields, log: Log) -> Value:
     """A list of free words."""
-    return {"labels": one(fields["labels"], partial(_words, cap=kind.cap, text=text), log, text=text)}
+    kind = spec.kind.labels if isinstance(spec.kind, Described) else cast(AnyOf, spec.kind)
+    return {"labels": needed(fields["labels"], partial(_words, cap=kind.cap), log)}
 
 
-def _words(value: Any, log: Log, *, cap: int, text: bool) -> list[str]:
-    value = in_text(value, log) if text else embedded(value, log)
-    return open_list(value, cap, log, text=text)
+def _words(value: Any, log: Log, cap: int) -> list[str]:
+    return open_list(embedded(value, log), cap, log)
 
 
-def described(fields: Fields, log: Log, *, text: bool, kind: AnyOf) -> Value:
+def described(spec: Spec, fields: Fields, log: Log) -> Value:
     """A description, then free words."""
-    labels = any_of_open(fields, log, text=text, kind=kind)
-    return {"description": optional(fields, "description", partial(read_text, text=text), log, text=text)} | labels
+    labels = any_of_open(spec, fields, log)
+    return {"description": optional(fields, "description", read_text, log)} | labels
 
 
-def dims(fields: Fields, log: Log, *, text: bool, kind: Dims) -> Value:
+def dims(spec: Spec, fields: Fields, log: Log) -> Value:
     """N5: a number for each dimension, of which one at least must be readable."""
-    read = partial(numbers.dimension, low=kind.low, high=kind.high, text=text)
-    value = {name: optional(fields, name, read, log, text=text) for name in kind.names}
+    kind = cast(Dims, spec.kind)
+    read = partial(numbers.dimension, low=kind.low, high=kind.high)
+    value = {name: optional(fields, name, read, log) for name in kind.names}
     if all(number is None for number in value.values()):
         raise Refused("no_answer")
     return value
@@ -254,40 +226,37 @@ def dims(fields: Fields, log: Log, *, text: bool, kind: Dims) -> Value:
 
 # --- Pick -------------------------------------------------------------------------------------------------------------
 
-_OPTION = re.compile(r"\s*[(（]?\s*([^\s()（）.:：、]{1,40})\s*(?:[.)）:：、])\s*(\S[^\n]*)")
+_OPTION = re.compile(r"\s*[(（]?\s*([^\s()（）.:：、]{1,40})\s*[.)）:：、]\s*(\S[^\n]*)")
 
 
-def pick(fields: Fields, log: Log, *, text: bool, space: Space, keys: dict[str, str], kind: Pick) -> Value:
+def pick(spec: Spec, fields: Fields, log: Log) -> Value:
     """K5: one key, or a key with its option text."""
+    keys = own_keys(spec.keys, "choice")
 
-    def read(value: Any, log: Log) -> Label:
-        if isinstance(value, str) and (key := _option_key(value, log, space, kind)):
-            return Label(key)
-        return read_label(value, log, space, keys, text=text)
+    def read(value: Any, log: Log) -> Item:
+        key = _option_key(spec, value, log) if isinstance(value, str) else None
+        return Item(key) if key else read_label(value, log, spec.space, keys)
 
-    found = one(fields["choice"], read, log, text=text)
-    if found is None:
-        raise Refused("no_answer")
-    return {"choice": found.label}
+    return {"choice": needed(fields["choice"], read, log).text}
 
 
-def _option_key(value: str, log: Log, space: Space, kind: Pick) -> str | None:
+def _option_key(spec: Spec, value: str, log: Log) -> str | None:
     """The key of a one-line value `X. text`. Raises Refused(`ambiguous`) for lines that name different keys."""
+    kind = cast(Pick, spec.kind)
     lines = [line for line in value.split("\n") if line.strip()]
     options = {norm(option): option for option in kind.options}
     found = [(options.get(norm(match[1])), match[2]) for line in lines if (match := _OPTION.fullmatch(line))]
     keys = {key for key, _ in found if key}
-    if len(lines) > 1:
-        if len(keys) > 1:
-            raise Refused("ambiguous", value)
+    if len(lines) > 1 and len(keys) > 1:
+        raise Refused("ambiguous", value)
+    if len(lines) > 1 or not keys or spec.space.resolve(value) or item(value).score is not None:
         return None
-    if not keys or space.resolve(value) or item(value).score is not None:
-        return None
-    (key, rest), text_of = found[0], dict(zip(map(norm, kind.texts), kind.options, strict=False))
-    named = text_of.get(norm(rest)) if len(rest) <= LONGEST else None
-    parts = [] if named else split_parts(rest, space)
+    key, rest = found[0]
+    texts = dict(zip(map(norm, kind.texts), kind.options, strict=False))
+    named = texts.get(norm(rest)) if len(rest) <= LONGEST else None
+    parts = [] if named else split_parts(rest, spec.space)
     # `A) or B)` has the form of a key with its text, and names two keys.
-    if (named or key) != key or (parts and all(part.label not in (None, key) for part in parts)):
+    if (named or key) != key or (parts and all(part.found and part.found[0] != key for part in parts)):
         raise Refused("ambiguous", value)
     log.add("option_text")
     return key
@@ -307,46 +276,44 @@ def split_blend(text: str) -> list[str]:
 def blend_item(text: str) -> Item:
     """K3.1: a label and a share, in either order."""
     if found := _SHARE_FIRST.match(text):
-        return Item(text[found.end() :].strip(), found[1], True)
+        return Item(text[found.end() :].strip(), numbers.InText(found[1]))
     return item(text)
 
 
 BLEND_FORM = ListForm(split_blend, blend_item, BLEND_ITEM_KEYS)
 
 
-def blend(fields: Fields, log: Log, *, text: bool, space: Space, kind: Blend) -> Value:
+def blend(spec: Spec, fields: Fields, log: Log) -> Value:
     """K3: one emotion, or two with shares on the grid."""
-    shares = one(fields["emotions"], partial(_shares, space=space, text=text), log, text=text)
-    if not shares:
-        raise Refused("no_answer")
-    if len(shares) > 2:
-        raise Refused("too_many")
-    cut_short = "truncated" in log.names and len(shares) == 1 and next(iter(shares.values())) != 100
-    if cut_short:  # the other emotion may be what was cut: 70 alone must not become 100
-        raise Refused("truncated")
+    kind = cast(Blend, spec.kind)
+    shares = needed(fields["emotions"], partial(_shares, space=spec.space), log)
+    if len(shares) not in (1, 2):
+        raise Refused("too_many" if shares else "no_answer")
+    if "truncated" in log.names and len(shares) == 1 and [*shares.values()] != [100]:
+        raise Refused("truncated")  # the other emotion may be what was cut: 70 alone must not become 100
     given = _completed(shares, kind, log)
     total = sum(given.values())
     if abs(total - 100) > 0.01:
         log.add("normalised")
     exact = {label: round(share * 100 / total, 6) for label, share in given.items()}
-    return {"emotions": [{"emotion": label, "salience": share} for label, share in _snapped(exact, kind, log).items()]}
+    snapped = _snapped(exact, kind, log)
+    return {"emotions": [{"emotion": label, "salience": share} for label, share in snapped.items()]}
 
 
-def _shares(value: Any, log: Log, *, space: Space, text: bool) -> dict[str, float | None]:
+def _shares(value: Any, log: Log, space: Space) -> dict[str, float | None]:
     """Emotion -> share as given, in the order of the reply."""
-    value = in_text(value, log) if text else embedded(value, log)
     shares: dict[str, float | None] = {}
-    for entry in items_of_list(value, space, log, text=text, form=BLEND_FORM):
+    for entry in items_of_list(embedded(value, log), space, log, BLEND_FORM):
         if entry is None:
             continue
-        given = numbers.share(entry.score, log, text=text or entry.score_is_text)
+        given = numbers.share(entry.score, log)
         if given == 0:
             log.add("zero_share")
             continue
-        label, _ = one_label(entry.text or "", space, log, scores=False)
+        label = str(one_label(entry.text or "", space, log, scores=False).text)
         if label in shares:
             log.add("duplicates")
-            both = [x for x in (shares[label], given) if x is not None]
+            both = [share for share in (shares[label], given) if share is not None]
             given = sum(both) if both else None
         shares[label] = given
     return shares
@@ -354,23 +321,17 @@ def _shares(value: Any, log: Log, *, space: Space, text: bool) -> dict[str, floa
 
 def _completed(shares: dict[str, float | None], kind: Blend, log: Log) -> dict[str, float]:
     """K3.5: the only possible share filled in. Raises Refused(`no_share`)."""
-    known = {label: share for label, share in shares.items() if share is not None}
-    if len(known) == len(shares):
-        return known
-    rest = 100.0 if len(shares) == 1 else 0.0
-    if len(known) == 1 and next(iter(known.values())) in kind.grid:
-        rest = 100 - next(iter(known.values()))
-    if not rest:
-        raise Refused("no_share")
-    log.add("default_share")
-    return {label: rest if share is None else share for label, share in shares.items()}
+    known = [share for share in shares.values() if share is not None]
+    if len(known) < len(shares):
+        if len(shares) == 2 and (not known or known[0] not in kind.grid):
+            raise Refused("no_share")
+        log.add("default_share")
+    return {label: 100 - sum(known) if share is None else share for label, share in shares.items()}
 
 
 def _snapped(exact: dict[str, float], kind: Blend, log: Log) -> dict[str, int]:
     """K3.7: shares (percent, sum 100) on the grid; the larger one goes to the nearest step, the upper one in a tie."""
-    if len(exact) == 1:
-        return dict.fromkeys(exact, 100)
-    if all(any(abs(share - step) < 0.01 for step in kind.grid) for share in exact.values()):
+    if len(exact) == 1 or all(any(abs(share - step) < 0.01 for step in kind.grid) for share in exact.values()):
         return {label: round(share) for label, share in exact.items()}
     log.add("snapped")
     larger = max(exact, key=lambda label: exact[label])

@@ -30,6 +30,8 @@ from prompts.parsing.text import (
     without_hedges,
 )
 
+Resolved = tuple[str, tuple[str, ...]]  # a label, and the repairs that say how it was written
+
 
 @dataclass(frozen=True, slots=True)
 class Space:
@@ -38,7 +40,7 @@ class Space:
     labels: frozenset[str]
     forms: dict[str, tuple[str, bool]]
 
-    def resolve(self, text: str) -> tuple[str, tuple[str, ...]] | None:
+    def resolve(self, text: str) -> Resolved | None:
         """L2: the label that `text` is, with the repairs that say how; None when it is none."""
         if text in self.labels:
             return text, ()
@@ -53,6 +55,9 @@ class Space:
         if has_emoji(text):
             return label, (*names, "alias")
         return label, names if marked and bare == label else (*names, "label_form")
+
+
+NO_SPACE = Space(frozenset(), {})
 
 
 def space(labels: Iterable[str], aliases: Iterable[tuple[str, str]] = ()) -> Space:
@@ -81,7 +86,6 @@ class Item(NamedTuple):
 
     text: str | None
     score: Any = None
-    score_is_text: bool = False
 
 
 def item(text: str) -> Item:
@@ -91,7 +95,7 @@ def item(text: str) -> Item:
     if found and numbers.plain_number(number := next(group for group in found.groups() if group)):
         label = text[: found.start()].strip().rstrip(",，").strip()
         if ALNUM.search(label):
-            return Item(label, number, True)
+            return Item(label, numbers.InText(number))
     return Item(text.strip())
 
 
@@ -99,8 +103,8 @@ _BRACKETED = r"\([^()]*\)|（[^（）]*）|\[[^\[\]]*\]|【[^【】]*】"
 _AND = r"(?<![\w'-])and(?![\w'-])"
 _CLOSED_SPLIT = re.compile(rf"({_BRACKETED})|[,，、;；|｜/／\n&＆]|{_AND}", re.I)
 _OPEN_SPLIT = re.compile(r"[,，、;；/／|｜\n()（）]|(?<=\s)(?:and|&)(?=\s)", re.I)
-_LEADING = re.compile(r"\s*(?:(?:and|or)(?!\w)|&|以及|和)\s*", re.I)
-_LEADING_OPEN = re.compile(r"\s*(?:and|or)\s+", re.I)
+_LEADING = re.compile(r"\A\s*(?:(?:and|or)(?!\w)|&|以及|和)\s*", re.I)
+_LEADING_OPEN = re.compile(r"\A\s*(?:and|or)\s+", re.I)
 
 
 def split_closed(text: str) -> list[str]:
@@ -115,8 +119,7 @@ def split_closed(text: str) -> list[str]:
             continue
         start = found.end()
     pieces.append(text[start:])
-    trimmed = (piece[found.end() :] if (found := _LEADING.match(piece)) else piece for piece in pieces)
-    return [piece.strip() for piece in trimmed if ALNUM.search(piece)]
+    return [_LEADING.sub("", piece, count=1).strip() for piece in pieces if ALNUM.search(piece)]
 
 
 _HAN_LATIN = rf"(?<=[A-Za-zÀ-ɏ])(?=[{HAN}])|(?<=[{HAN}])(?=[A-Za-zÀ-ɏ])"
@@ -128,38 +131,29 @@ _PARTS = re.compile(
 
 
 class Part(NamedTuple):
-    """A piece of a text that is no label as a whole (L3.4)."""
+    """A piece of a text that is no label as a whole (L3.4), without its hedge words, and what it resolves to."""
 
     text: str
-    label: str | None
-    names: tuple[str, ...]
+    found: Resolved | None
     hedged: bool
 
 
 def split_parts(text: str, labels: Space) -> list[Part]:
-    """L3.4: the parts of a text, hedge words removed from those that do not resolve, blank ones left out."""
-    parts = []
-    for piece in _PARTS.split(text):
-        piece = piece.strip()
-        if not ALNUM.search(piece) and "?" not in piece and "？" not in piece:
-            continue
-        hedged = False
-        found = labels.resolve(piece)
-        if found is None and len(piece) <= LONGEST:
-            bare, hedged = without_hedges(piece)
-            if not ALNUM.search(bare):
-                if hedged:
-                    parts.append(Part("", None, (), True))
-                continue
-            if hedged:
-                piece = bare
-                found = labels.resolve(piece)
-        parts.append(Part(piece, *(found or (None, ())), hedged))
-    return parts
+    """L3.4: the parts of a text, blank ones left out unless a hedge word stood there."""
+    parts = [_part(piece.strip(), labels) for piece in _PARTS.split(text)]
+    return [part for part in parts if part.hedged or ALNUM.search(part.text)]
 
 
-def one_label(value: str, labels: Space, log: Log, *, scores: bool = True) -> tuple[str, Item]:
-    """L3: the one label that a text is, and the item it came in (for its score).
+def _part(text: str, labels: Space) -> Part:
+    found = labels.resolve(text)
+    if found or len(text) > LONGEST:
+        return Part(text, found, hedged=False)
+    bare, hedged = without_hedges(text)
+    return Part(bare, labels.resolve(bare), hedged=True) if hedged else Part(text, None, hedged=False)
+
+
+def one_label(value: str, labels: Space, log: Log, *, scores: bool = True) -> Item:
+    """L3: the one label that a text is, and the score that stands behind it.
 
     Raises Refused with `no_answer`, `ambiguous` or `outside_label_set`.
     """
@@ -167,25 +161,25 @@ def one_label(value: str, labels: Space, log: Log, *, scores: bool = True) -> tu
         raise Refused("no_answer", value)
     if found := labels.resolve(value):
         log.add(*found[1])
-        return found[0], Item(None)
+        return Item(found[0])
     scored = item(value) if scores else Item(None)
     if scored.score is not None and scored.text and (found := labels.resolve(scored.text)):
         log.add("shape", *found[1])
-        return found[0], scored
+        return Item(found[0], scored.score)
     parts = split_parts(value, labels)
-    full = [part for part in parts if part.text]
-    if not full or any(part.label is None and is_prose_like(part.text) for part in full):
+    full = [part for part in parts if ALNUM.search(part.text)]
+    if not full or any(not part.found and is_prose_like(part.text) for part in full):
         raise Refused("no_answer", value)
-    if all(part.label is None for part in full):
-        negated = any(part.hedged and any(labels.resolve(word) for word in part.text.split()) for part in full)
+    names = {part.found[0] for part in full if part.found}
+    hedged = any(part.hedged for part in parts)
+    if not names:
+        negated = any(labels.resolve(word) for part in full if part.hedged for word in part.text.split())
         raise Refused("ambiguous" if negated else "outside_label_set", value)
-    if len({part.label for part in full}) > 1 or any(part.hedged for part in parts):
+    if hedged or len(names) > 1 or not all(part.found for part in full):
         raise Refused("ambiguous", value)
-    if len(full) == 1:
-        log.add(*(full[0].names or ("label_form",)))
-    else:
-        log.add("alias" if any("alias" in part.names for part in full) else "duplicates")
-    return str(full[0].label), Item(None)
+    forms = {name for part in full if part.found for name in part.found[1]}
+    log.add("alias" if "alias" in forms else "duplicates" if len(full) > 1 else "label_form")
+    return Item(names.pop())
 
 
 # --- Closed lists -----------------------------------------------------------------------------------------------------
@@ -247,31 +241,31 @@ def _items(value: list[Any], labels: Space, log: Log, form: ListForm) -> Iterato
             yield Item(None)
 
 
-def items_of_list(value: Any, labels: Space, log: Log, *, text: bool, form: ListForm = SCORED) -> list[Item | None]:
+def items_of_list(value: Any, labels: Space, log: Log, form: ListForm = SCORED) -> list[Item | None]:
     """The items of a list field: array, score map or text. Raises Refused(`no_answer`) for any other shape."""
     if isinstance(value, str):
         if not ALNUM.search(value):
             raise Refused("no_answer", value)
-        if not text:
+        if not log.text:
             log.add("shape")
         return [Item(value)] if is_empty_word(value) else [form.item(piece) for piece in form.split(value)]
     if is_score_map(value, labels):
         return [*score_entries(value, labels, log)]
     if isinstance(value, list) and not isinstance(value, Pairs):
-        if not text and any(isinstance(element, str) for element in value):
+        if not log.text and any(isinstance(element, str) for element in value):
             log.add("shape")
         return list(_items(value, labels, log, form))
     raise Refused("no_answer")
 
 
-def closed_list(value: Any, labels: Space, log: Log, *, text: bool) -> list[tuple[str, float | None]]:
+def closed_list(value: Any, labels: Space, log: Log) -> list[tuple[str, float | None]]:
     """L4 to L11 without the sorting: the labels of a list, each once, with its highest score, in the reply's order.
 
     Raises Refused with `no_answer`, `outside_label_set` or `truncated`.
     """
     found: dict[str, float | None] = {}
     prose: list[bool] = []  # of each dropped item
-    items = items_of_list(value, labels, log, text=text)
+    items = items_of_list(value, labels, log)
     for entry in items:
         if entry is None:
             continue
@@ -279,7 +273,7 @@ def closed_list(value: Any, labels: Space, log: Log, *, text: bool) -> list[tupl
             log.add("empty_word")
             continue
         kept = _labels_of_item(entry.text, labels, log, prose)
-        number = numbers.confidence(entry.score, log, text=text or entry.score_is_text) if kept else None
+        number = numbers.confidence(entry.score, log) if kept else None
         for label in kept:
             if label in found:
                 log.add("duplicates")
@@ -302,12 +296,12 @@ def _labels_of_item(text: str | None, labels: Space, log: Log, prose: list[bool]
         return [found[0]]
     parts = split_parts(text, labels)
     hedged = any(part.hedged for part in parts)
-    kept = [] if hedged else list(dict.fromkeys(part.label for part in parts if part.label))
+    kept = [] if hedged else list(dict.fromkeys(part.found[0] for part in parts if part.found))
     if kept:
         log.add("shape" if len(kept) > 1 else "alias")
     else:
         prose.append(is_prose_like(text))
-    lost = [text] if hedged or not parts else [part.text for part in parts if not part.label]
+    lost = [text] if hedged or not parts else [part.text for part in parts if not part.found]
     log.dropped += [as_written(piece) for piece in lost]
     return kept
 
@@ -334,8 +328,7 @@ def split_open(text: str, log: Log) -> list[str]:
     bare = _IN_BRACKETS.sub(",", text)
     pieces = []
     for piece in _OPEN_SPLIT.split(bare):
-        found = _LEADING_OPEN.match(piece)
-        scored = item(piece[found.end() :] if found else piece)
+        scored = item(_LEADING_OPEN.sub("", piece, count=1))
         if scored.score is not None or len(bare) < len(text):
             log.add("shape")
         if scored.text and ALNUM.search(scored.text):
@@ -343,12 +336,12 @@ def split_open(text: str, log: Log) -> list[str]:
     return pieces
 
 
-def open_list(value: Any, cap: int, log: Log, *, text: bool) -> list[str]:
+def open_list(value: Any, cap: int, log: Log) -> list[str]:
     """L8: the labels of an open list, at most `cap`. Raises Refused(`no_answer`)."""
     array = not isinstance(value, str)
     kept: dict[str, None] = {}
     dropped = 0
-    for piece in _open_pieces(value, log, text=text):
+    for piece in _open_pieces(value, log):
         form = open_form(piece) if len(piece) <= LONGEST else piece
         if is_empty_word(form, closed=False):
             log.add("empty_word")
@@ -371,14 +364,14 @@ def open_list(value: Any, cap: int, log: Log, *, text: bool) -> list[str]:
     return list(kept)
 
 
-def _open_pieces(value: Any, log: Log, *, text: bool) -> Iterator[str]:
+def _open_pieces(value: Any, log: Log) -> Iterator[str]:
     if isinstance(value, str):
         if not ALNUM.search(value):
             raise Refused("no_answer", value)
-        if not text:
+        if not log.text:
             log.add("shape")
         elements: list[Any] = [value]
-    elif isinstance(value, Pairs) and value and all(_is_number(score) for _, score in value):
+    elif isinstance(value, Pairs) and value and all(is_number(score) for _, score in value):
         log.add("shape")
         elements = [key for key, _ in value]
     elif isinstance(value, list) and not isinstance(value, Pairs):
@@ -386,14 +379,14 @@ def _open_pieces(value: Any, log: Log, *, text: bool) -> Iterator[str]:
     else:
         raise Refused("no_answer")
     for element in elements:
-        if isinstance(element, Pairs):
-            log.add("shape")
-            element = item_of(element, log).text
-        if not isinstance(element, str) or not LETTER.search(element) or is_empty_word(element, closed=False):
+        log.add(*(["shape"] if isinstance(element, Pairs) else []))
+        label = item_of(element, log).text if isinstance(element, Pairs) else element
+        if not isinstance(label, str) or not LETTER.search(label) or is_empty_word(label, closed=False):
             log.add("empty_word")
         else:
-            yield from split_open(element, log)
+            yield from split_open(label, log)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value is a JSON number."""
     return isinstance(value, int | float) and not isinstance(value, bool)

@@ -20,6 +20,20 @@ LONGEST_NUMBER = 60
 MOST_SECONDS = 1e9
 
 
+class InText(str):
+    """A number that stood in running text: that it is no JSON number is no repair."""
+
+    __slots__ = ()
+
+
+def _from_json_string(value: Any, log: Log) -> bool:
+    return isinstance(value, str) and not isinstance(value, InText) and not log.text
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and (not value.strip() or is_empty_word(value, closed=False)))
+
+
 def _folded(value: str) -> str:
     return normalize("NFKC", value).strip() if len(value) <= LONGEST_NUMBER else ""
 
@@ -36,37 +50,30 @@ def plain_number(value: Any) -> tuple[float, bool] | None:
     return None
 
 
-def confidence(value: Any, log: Log, *, text: bool) -> float | None:
-    """N1: a number in [0, 1], a percentage, or None. `text` says that the value stood in a text, not in JSON."""
-    if value is None or (isinstance(value, str) and (not value.strip() or is_empty_word(value))):
+def confidence(value: Any, log: Log) -> float | None:
+    """N1: a number in [0, 1], a percentage, or None."""
+    if _is_blank(value):
         return None
-    read = plain_number(value)
-    if read is None:
-        log.add("bad_confidence")
-        return None
-    number, percent = read
-    if isinstance(value, str) and not text and not percent:
-        log.add("number_form")
-    if not percent and 0 <= number <= 1:
+    number, percent = plain_number(value) or (math.nan, False)
+    if 0 <= number <= 1 and not percent:
+        log.add(*(["number_form"] if _from_json_string(value, log) else []))
         return number
-    if (percent and 0 <= number <= 100) or (not percent and 10 <= number <= 100):
-        log.add("percent")
+    if (0 if percent else 10) <= number <= 100:
+        log.add("percent", *(["number_form"] if _from_json_string(value, log) and not percent else []))
         return number / 100
     log.add("bad_confidence")
     return None
 
 
-def intensity(value: Any, log: Log, *, text: bool) -> int | None:
+def intensity(value: Any, log: Log) -> int | None:
     """N2: an integer from 1 to 5, or None. Raises Refused(`bad_field`)."""
-    if value is None:
+    if _is_blank(value):
         return None
     if isinstance(value, str):
-        if not value.strip() or is_empty_word(value):
-            return None
         found = _INTENSITY.fullmatch(_folded(value).casefold())
         if not found:
             raise Refused("bad_field")
-        if found[2] or not text:
+        if found[2] or not log.text:
             log.add("number_form")
         value = float(found[1])
     if isinstance(value, bool) or not isinstance(value, int | float) or value not in (1, 2, 3, 4, 5):
@@ -74,24 +81,24 @@ def intensity(value: Any, log: Log, *, text: bool) -> int | None:
     return int(value)
 
 
-def share(value: Any, log: Log, *, text: bool) -> float | None:
+def share(value: Any, log: Log) -> float | None:
     """N3: a number that is not negative, or None (as if it were not given)."""
     read = plain_number(value)
     if read is None or read[0] < 0:
         return None
-    if isinstance(value, str) and not text:
+    if _from_json_string(value, log):
         log.add("number_form")
     return read[0]
 
 
-def dimension(value: Any, log: Log, *, low: float, high: float, text: bool) -> float | None:
+def dimension(value: Any, log: Log, low: float, high: float) -> float | None:
     """N5: a number in [low, high], or None. Raises Refused(`bad_field`): a value outside is never clipped."""
-    if value is None or (isinstance(value, str) and (not value.strip() or is_empty_word(value))):
+    if _is_blank(value):
         return None
     read = plain_number(value)
     if read is None or read[1] or not low <= read[0] <= high:
         raise Refused("bad_field")
-    if isinstance(value, str) and not text:
+    if _from_json_string(value, log):
         log.add("number_form")
     return read[0]
 

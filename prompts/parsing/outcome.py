@@ -99,14 +99,20 @@ class Refused(Exception):  # noqa: N818 - a verdict of the judge, never an error
 
 @dataclass(slots=True)
 class Log:
-    """What happened to one candidate: repair names and dropped labels."""
+    """The notes on one candidate: repair names, dropped labels, and whether it stands in a text (`text`) or in JSON: in
+    a text a number is text by nature and a list has no brackets, which is no repair."""
 
     names: set[str] = field(default_factory=set)
     dropped: list[str] = field(default_factory=list)
+    text: bool = False
 
     def add(self, *names: str) -> None:
         """Record repairs."""
         self.names.update(names)
+
+    def aside(self) -> Log:
+        """Notes on something that may yet be discarded; `take` brings them back."""
+        return Log(text=self.text)
 
     def take(self, other: Log) -> None:
         """Record everything that another log holds."""

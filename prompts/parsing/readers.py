@@ -9,9 +9,9 @@ import json
 from typing import Any, NamedTuple
 
 from prompts.parsing.jsonread import Found, Level, Pairs, closed, search
-from prompts.parsing.judge import BLEND_FORM
-from prompts.parsing.labels import SCORED, split_open
+from prompts.parsing.labels import split_open
 from prompts.parsing.outcome import Log, Parsed, Refused, Unparsed, in_order
+from prompts.parsing.spec import Spec, Value
 from prompts.parsing.tables import Fields
 from prompts.parsing.text import (
     ALNUM,
@@ -25,7 +25,7 @@ from prompts.parsing.text import (
 )
 from prompts.parsing.textfields import read_fields
 from prompts.parsing.valid import plain, valid
-from prompts.parsing.views import Spec, views
+from prompts.parsing.views import views
 from tasks.task import AnyOf, Blend, Described, OneOf, Pick, Record
 
 Outcome = Parsed | Unparsed
@@ -50,15 +50,14 @@ def _refused(verdict: Refused, text: str) -> Unparsed:
     return Unparsed(verdict.reason)
 
 
-def _decide(spec: Spec, records: list[Fields], log: Log, *, text: bool) -> dict[str, Any]:
+def _decide(spec: Spec, records: list[Fields], log: Log) -> Value:
     """Judge a candidate. Several records for one sample must agree. Raises Refused."""
     if not all(spec.needed & record.keys() for record in records):
         raise Refused("no_answer" if len(records) == 1 else "ambiguous")
-    value = spec.judge(records[0], log, text=text) if len(records) == 1 else None
-    if value is not None:
-        return value
+    if len(records) == 1:
+        return spec.judge(spec, records[0], log)
     try:
-        values = [spec.judge(record, log if not n else Log(), text=text) for n, record in enumerate(records)]
+        values = [spec.judge(spec, record, log.aside() if n else log) for n, record in enumerate(records)]
     except Refused:
         raise Refused("ambiguous") from None
     if any(value != values[0] for value in values):
@@ -159,7 +158,7 @@ def _open_view(spec: Spec, stack: list[Level], complete: list[View], first: int)
     return None
 
 
-def _value(spec: Spec, view: View) -> dict[str, Any]:
+def _value(spec: Spec, view: View) -> Value:
     """The judge's value. An object that is valid as it stands says what it says, whatever stood around it."""
     if isinstance(view.value, Pairs) and not view.log.names & {"truncated", "key_alias", "extra_field"}:
         try:
@@ -168,7 +167,7 @@ def _value(spec: Spec, view: View) -> dict[str, Any]:
             value = None
         if value is not None:
             return value
-    return _decide(spec, view.records, view.log, text=False)
+    return _decide(spec, view.records, view.log)
 
 
 def _prose_outside(text: str, found: list[Found]) -> bool:
@@ -189,15 +188,25 @@ def fields_reader(spec: Spec, text: str) -> Outcome | None:
     candidates, prose = read_fields(spec, text)
     verdict: Refused | None = None
     for candidate in reversed(candidates):
-        log = Log(set(candidate.names))
+        log = Log(set(candidate.names), text=True)
         try:
-            value = _decide(spec, candidate.records, log, text=True)
+            if "lead_in" in log.names:
+                _check_sentence(spec, candidate.records[0])
+            value = _decide(spec, candidate.records, log)
         except Refused as refusal:
             verdict = verdict or refusal
             continue
         log.add(*(["prose"] if prose else []), *(["last_of_many"] if len(candidates) > 1 else []))
         return Parsed(value, "fields", in_order(log.names), tuple(log.dropped))
     return _refused(verdict, text) if verdict else None
+
+
+def _check_sentence(spec: Spec, record: Fields) -> None:
+    """F6: a lead-in sentence of a list kind holds a list; with one prose-like item it is prose. Raises Refused."""
+    for value in record.get("labels", []):
+        json_or_word = value[:1] in "[{" or is_empty_word(value, closed=bool(spec.space.labels))
+        if isinstance(spec.kind, AnyOf | Described) and not json_or_word and not _is_bare_list(spec, value):
+            raise Refused("no_answer", value)
 
 
 # --- The whole reply (W) ----------------------------------------------------------------------------------------------
@@ -217,10 +226,9 @@ def whole_reader(spec: Spec, text: str) -> Outcome | None:
 def _label_reader(spec: Spec, text: str) -> Outcome | None:
     """W1: the whole reply as the value of the label field."""
     bare, marked = strip_list_marks(text)
-    log = Log({"markdown"} if marked else set())
-    (needed,) = spec.needed
+    log = Log({"markdown"} if marked else set(), text=True)
     try:
-        value = _decide(spec, [{needed: [bare.strip()]}], log, text=True)
+        value = _decide(spec, [{spec.field: [bare.strip()]}], log)
     except Refused as verdict:
         return None if verdict.reason == "no_answer" else Unparsed(verdict.reason)
     return Parsed(value, "label", in_order(log.names))
@@ -229,19 +237,18 @@ def _label_reader(spec: Spec, text: str) -> Outcome | None:
 def _first_line_reader(spec: Spec, text: str) -> Outcome | None:
     """W1b: a label that stands alone on the first line, above lines that are no label by themselves."""
     lines = [line.strip() for line in text.split("\n") if line.strip()]
-    named = [bool(spec.space and spec.space.resolve(unmark(line)[0])) for line in lines if len(line) <= LONGEST]
+    named = [spec.space.resolve(unmark(line)[0]) is not None for line in lines if len(line) <= LONGEST]
     if len(lines) < 2 or len(lines[0]) > LONGEST or named[0] is False or sum(named) > 1:
         return None
     bare, marked = unmark(lines[0])
-    log = Log({"prose", "markdown"} if marked else {"prose"})
-    (needed,) = spec.needed
-    value = _decide(spec, [{needed: [bare]}], log, text=True)
+    log = Log({"prose", "markdown"} if marked else {"prose"}, text=True)
+    value = _decide(spec, [{spec.field: [bare]}], log)
     return Parsed(value, "label", in_order(log.names))
 
 
 def _list_reader(spec: Spec, text: str) -> Outcome | None:
     """W2: the whole reply as a list; every item needs a letter, and one that reads as prose makes it no list."""
-    log = Log()
+    log = Log(text=True)
     if text[0] in "(（" and text[-1] in ")）" and not any(bracket in text[1:-1] for bracket in "()（）"):
         text = text[1:-1]
         log.add("shape")
@@ -249,21 +256,18 @@ def _list_reader(spec: Spec, text: str) -> Outcome | None:
     if any(marked for _, marked in lines):
         log.add("markdown")
     text = "\n".join(line for line, _ in lines).strip()
-    if not is_empty_word(text, closed=spec.space is not None) and not _is_bare_list(spec, text):
+    if not is_empty_word(text, closed=bool(spec.space.labels)) and not _is_bare_list(spec, text):
         return None
-    (needed,) = spec.needed
     try:
-        value = _decide(spec, [{needed: [text]}], log, text=True)
+        value = _decide(spec, [{spec.field: [text]}], log)
     except Refused as verdict:
         return _refused(verdict, text)
     return Parsed(value, "list", in_order(log.names), tuple(log.dropped))
 
 
 def _is_bare_list(spec: Spec, text: str) -> bool:
-    if spec.space is None:
+    if not spec.space.labels:
         pieces = split_open(text, Log())
         return bool(pieces) and all(LETTER.search(x) and not is_prose_like(x, open_list=True) for x in pieces)
-    form = BLEND_FORM if isinstance(spec.kind, Blend) else SCORED
-    pieces = [form.item(piece).text or "" for piece in form.split(text)]
-    known = spec.space
-    return bool(pieces) and all(LETTER.search(x) and (known.resolve(x) or not is_prose_like(x)) for x in pieces)
+    pieces = [spec.form.item(piece).text or "" for piece in spec.form.split(text)]
+    return bool(pieces) and all(LETTER.search(x) and (spec.space.resolve(x) or not is_prose_like(x)) for x in pieces)

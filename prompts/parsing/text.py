@@ -34,7 +34,7 @@ EMPHASIS = re.compile(r"\*{1,3}|__|`+")
 
 @lru_cache(maxsize=8192)
 def norm(text: str) -> str:
-    """The form in which labels and words are compared: NFKC, no emoji, case-folded, dashes and `_` as blanks, quotation
+    """The form in which labels and words are compared: NFKC, no emoji, case-folded, dashes and `_` as blanks; quotation
     marks, markup, sentence marks and stray brackets removed at both ends. The question mark stays: it is a hedge."""
     text = _unified(text).casefold()
     text = DASHES.sub(" ", text)
@@ -91,7 +91,7 @@ def _partners(text: str) -> dict[int, int]:
 
 @lru_cache(maxsize=8192)
 def open_form(text: str) -> str:
-    """The form of an open-vocabulary label: as `norm`, but lower-case only, with hyphens and apostrophes kept inside."""
+    """The form of an open-vocabulary label: as `norm`, but lower-case, and hyphens and apostrophes inside stay."""
     for _ in range(8):  # until it no longer changes: removing one mark may bare another
         before = text
         text = _unified(text).replace("_", " ").lower()
@@ -139,6 +139,11 @@ _EMPTY_CLOSED = _EMPTY | {norm(word) for word in WORDS["empty_words"]["closed_on
 def is_empty_word(text: str, *, closed: bool = True) -> bool:
     """Whether the text as a whole says "no label"; `Unsure` and the like count for closed label spaces only."""
     return len(text) <= LONGEST and norm(text) in (_EMPTY_CLOSED if closed else _EMPTY)
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text says nothing: blank, or an empty word."""
+    return not text.strip() or is_empty_word(text)
 
 
 def _phrases(words: list[str]) -> str:

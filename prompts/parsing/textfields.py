@@ -12,10 +12,10 @@ from typing import NamedTuple
 from prompts.parsing import numbers
 from prompts.parsing.jsonread import Pairs
 from prompts.parsing.outcome import Log
+from prompts.parsing.spec import Spec
 from prompts.parsing.tables import LINE_FIELDS, LIST_FIELDS, Fields
 from prompts.parsing.text import ALNUM, EMPHASIS, WORDS, is_empty_word, key_form, strip_list_marks, unmark
 from prompts.parsing.timeline import WHOLE
-from prompts.parsing.views import Spec
 from tasks.task import AnyOf, Blend, Described, Dims, OneOf, Pick, Record, Timeline
 
 LONGEST_KEY = 40
@@ -77,7 +77,7 @@ def _key_at(spec: Spec, text: str) -> Block | None:
         return None
     value, marked = _without_emphasis(raw, text[separator.end() :].strip())
     names = {"markdown"} if marked or key != raw else set()
-    if " ".join(key.casefold().split()) not in spec.text_spellings:
+    if " ".join(key.casefold().split()) not in spec.spellings:
         names.add("key_alias")
     return Block(name, [value], names)
 
@@ -113,8 +113,7 @@ def _lead_in(spec: Spec, text: str) -> Block | None:
     start = _lead_en(text) or _lead_zh(text)
     if not start:
         return None
-    (needed,) = spec.needed
-    return Block(needed, [text[start:].strip()], {"lead_in"})
+    return Block(spec.field, [text[start:].strip()], {"lead_in"})
 
 
 def _lead_en(text: str) -> int:
@@ -245,12 +244,12 @@ def _table(spec: Spec, lines: list[str]) -> list[Block]:
     """F7: a table whose header names fields (each row is a record), or whose first column does."""
     rows = [[unmark(cell)[0] for cell in line.strip().strip("|").split("|")] for line in lines]
     header = rows[0]
-    item_keys = spec.item_keys if spec.space and isinstance(spec.kind, AnyOf | Blend) else {}
+    item_keys = spec.form.keys if spec.space.labels and isinstance(spec.kind, AnyOf | Blend) else {}
     names = {"table"}
     keys = item_keys or spec.text_keys
     columns = [keys.get(key_form(cell)) for cell in header]
     for cell, column in zip(header, columns, strict=True):
-        if column and cell.casefold() not in {column.casefold(), *spec.text_spellings}:
+        if column and cell.casefold() not in {column.casefold(), *spec.spellings}:
             names.add("key_alias")
     records = [
         [(column, cell) for column, cell in zip(columns, row, strict=False) if column and cell] for row in rows[1:]
@@ -259,15 +258,14 @@ def _table(spec: Spec, lines: list[str]) -> list[Block]:
         if "primary_7class" in columns and {"timestamp_range", "start"} & {*columns}:
             return [Block("", [], names, [_fields(record) for record in records])]
     elif all(columns) and item_keys and next(iter(item_keys.values())) in columns:
-        (needed,) = spec.needed
-        return [Block(needed, [], names, [{needed: [[Pairs(record) for record in records]]}])]
+        return [Block("", [], names, [{spec.field: [[Pairs(record) for record in records]]}])]
     elif all(columns) and not item_keys and spec.needed & {column for column in columns if column}:
         return [Block("", [], names, [_fields(record) for record in records])]
     found = []
     for row in rows:
         name = spec.text_keys.get(key_form(row[0])) if len(row) > 1 else None
         if name:
-            alias = row[0].casefold() not in spec.text_spellings
+            alias = row[0].casefold() not in spec.spellings
             found.append(Block(name, [row[1]], {"table", "key_alias"} if alias else {"table"}))
     return found
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -59,7 +58,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def valid(reply: Any, kind: AnswerKind) -> Value | None:
+def valid(reply: Any, kind: AnswerKind) -> Value | None:  # noqa: PLR0911 - a line a kind
     """The value of a decoded reply that satisfies the schema and the conditions, else None."""
     if not _validator(kind).is_valid(reply):
         return None
@@ -122,7 +121,7 @@ def _blend(reply: Value) -> Value | None:
 
 
 def _timeline(reply: Value) -> Value | None:
-    utterances = []
+    utterances: list[Value] = []
     earliest = 0.0
     for item in reply["utterances"]:
         span = time_range(item["timestamp_range"], form := Log())
@@ -130,11 +129,8 @@ def _timeline(reply: Value) -> Value | None:
         if span is None or form.names or span[0] < earliest or len(set(secondary)) < len(secondary):
             return None
         earliest = span[1]
-        utterances.append(utterance_value(span, {name: item.get(key) for key, name in UTTERANCE_KEYS.items()}))
+        utterances.append({"start": span[0], "end": span[1]})
+        utterances[-1] |= {name: item.get(key) for key, name in UTTERANCE_KEYS.items()}
+        if utterances[-1]["intensity"] is not None:
+            utterances[-1]["intensity"] = int(utterances[-1]["intensity"])
     return {"summary": reply["summary"], "trend": reply["overall_emotion_trend"], "utterances": utterances}
-
-
-def utterance_value(span: tuple[float, float], fields: Mapping[str, Any]) -> Value:
-    """An utterance of a Timeline value, its keys in the order of `UTTERANCE_KEYS`."""
-    level = fields["intensity"]
-    return {"start": span[0], "end": span[1], **fields, "intensity": None if level is None else int(level)}

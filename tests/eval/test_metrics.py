@@ -7,9 +7,9 @@ import inspect
 import math
 import pkgutil
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -19,13 +19,13 @@ from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_su
 
 import eval.metrics
 from eval.metrics import classification, table
-from eval.metrics.table import METRICS, Metric
+from eval.metrics.table import METRICS, Array, Metric, Value
 from tasks.task import AnswerKind, AnyOf, OneOf, Pick, Record
 
 LABELS = ("Anger", "Disgust", "Joy", "Neutral")
 Labels = Sequence[str]
 Given = Sequence[str | None]
-Values = list[Mapping[str, Any] | None]
+Pairs = list[tuple[str, str | None]]
 
 
 def one_of(labels: Labels) -> AnswerKind:
@@ -48,7 +48,9 @@ SINGLE_LABEL: dict[str, tuple[Callable[[Labels], AnswerKind], str]] = {
 }
 # statistics function -> the answer kinds that the properties below are checked on. A metric over other statistics
 # needs a row here (and values made for it), or test_every_metric_has_its_properties_checked fails.
-KINDS_OF = {table.confusions: SINGLE_LABEL}
+KINDS_OF: dict[Callable[..., Array], dict[str, tuple[Callable[[Labels], AnswerKind], str]]] = {
+    table.confusions: SINGLE_LABEL
+}
 # Public functions of eval/metrics that are parts of metrics, or tables, and no metrics.
 HELPERS = {
     "classification.confusion",
@@ -58,23 +60,38 @@ HELPERS = {
     "table.label_of",
     "table.primary",
 }
-CASES = [
-    pytest.param(metric, *kinds[name], id=f"{metric.name}-{name}")
+
+
+class Case(NamedTuple):
+    """A metric and a kind of answers that it is checked on."""
+
+    metric: Metric
+    kind_of: Callable[[Labels], AnswerKind]
+    key: str
+
+    def score(self, gold: Labels, answers: Given, labels: Labels = LABELS) -> float:
+        return self.metric(*self.values(gold, answers), self.kind_of(labels))
+
+    def values(self, gold: Labels, answers: Given) -> tuple[list[Value], list[Value | None]]:
+        return (
+            [{self.key: label} for label in gold],
+            [None if label is None else {self.key: label, "confidence": None} for label in answers],
+        )
+
+
+CASES = {
+    f"{metric.name}-{name}": Case(metric, *kinds[name])
     for metric in METRICS.values()
     for kinds in [KINDS_OF.get(metric.statistics, {})]
     for name in kinds
-]
-on_every_metric = pytest.mark.parametrize(("metric", "kind_of", "key"), CASES)
+}
+on_every_metric = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 replies = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from((*LABELS, None))), min_size=1, max_size=40)
 
 
-def values(key: str, labels: Given) -> Values:
-    return [None if label is None else {key: label, "confidence": None} for label in labels]
-
-
-def compute(metric: Metric, kind: AnswerKind, key: str, gold: Labels, answers: Given) -> float:
-    truths = [value for value in values(key, gold) if value is not None]
-    return metric(truths, values(key, answers), kind)
+def one_label(metric: str, gold: Labels, answers: Given, labels: Labels = LABELS) -> float:
+    """A metric by name over answers of one label."""
+    return Case(METRICS[metric], one_of, "label").score(gold, answers, labels)
 
 
 def same(one: float, other: float) -> bool:
@@ -113,84 +130,65 @@ def test_rows_of_the_table_are_complete() -> None:
 @on_every_metric
 @given(pairs=replies)
 @settings(max_examples=30, deadline=None)
-def test_a_score_lies_in_its_range(
-    metric: Metric, kind_of: Callable[[Labels], AnswerKind], key: str, pairs: list[tuple[str, str | None]]
-) -> None:
+def test_a_score_lies_in_its_range(case: Case, pairs: Pairs) -> None:
     gold, answers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    assert metric.low <= compute(metric, kind_of(LABELS), key, gold, answers) <= metric.high
+    assert case.metric.low <= case.score(gold, answers) <= case.metric.high
 
 
 @on_every_metric
 @given(gold=st.lists(st.sampled_from(LABELS), min_size=1, max_size=40))
 @settings(max_examples=30, deadline=None)
-def test_perfect_answers_reach_the_best_score(
-    metric: Metric, kind_of: Callable[[Labels], AnswerKind], key: str, gold: list[str]
-) -> None:
-    assert same(compute(metric, kind_of(LABELS), key, gold, gold), metric.best)
+def test_perfect_answers_reach_the_best_score(case: Case, gold: list[str]) -> None:
+    assert same(case.score(gold, gold), case.metric.best)
 
 
 @on_every_metric
 @given(gold=st.lists(st.sampled_from(LABELS), min_size=1, max_size=40))
 @settings(max_examples=30, deadline=None)
-def test_no_answer_at_all_is_the_worst_score(
-    metric: Metric, kind_of: Callable[[Labels], AnswerKind], key: str, gold: list[str]
-) -> None:
-    worst = metric.low if metric.best == metric.high else metric.high
-    assert same(compute(metric, kind_of(LABELS), key, gold, [None] * len(gold)), worst)
+def test_no_answer_at_all_is_the_worst_score(case: Case, gold: list[str]) -> None:
+    worst = case.metric.low if case.metric.best == case.metric.high else case.metric.high
+    assert same(case.score(gold, [None] * len(gold)), worst)
 
 
 @on_every_metric
 @given(pairs=replies, seed=st.integers(0, 999))
 @settings(max_examples=25, deadline=None)
-def test_the_order_of_the_samples_does_not_matter(
-    metric: Metric, kind_of: Callable[[Labels], AnswerKind], key: str, pairs: list[tuple[str, str | None]], seed: int
-) -> None:
-    kind = kind_of(LABELS)
+def test_the_order_of_the_samples_does_not_matter(case: Case, pairs: Pairs, seed: int) -> None:
     shuffled = random.Random(seed).sample(pairs, len(pairs))  # noqa: S311 - a test needs no secrets
-    before = compute(metric, kind, key, [p[0] for p in pairs], [p[1] for p in pairs])
-    assert same(before, compute(metric, kind, key, [p[0] for p in shuffled], [p[1] for p in shuffled]))
+    before = case.score([p[0] for p in pairs], [p[1] for p in pairs])
+    assert same(before, case.score([p[0] for p in shuffled], [p[1] for p in shuffled]))
 
 
 @on_every_metric
 @given(pairs=replies, order=st.permutations(LABELS))
 @settings(max_examples=25, deadline=None)
-def test_labels_are_only_names(
-    metric: Metric,
-    kind_of: Callable[[Labels], AnswerKind],
-    key: str,
-    pairs: list[tuple[str, str | None]],
-    order: list[str],
-) -> None:
+def test_labels_are_only_names(case: Case, pairs: Pairs, order: list[str]) -> None:
     gold, answers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    before = compute(metric, kind_of(LABELS), key, gold, answers)
-    assert same(before, compute(metric, kind_of(order), key, gold, answers)), "the order of the label set"
+    before = case.score(gold, answers)
+    assert same(before, case.score(gold, answers, order)), "the order of the label set"
     renamed: dict[str | None, str] = dict(zip(LABELS, order, strict=True))
     moved = [None if answer is None else renamed[answer] for answer in answers]
-    after = compute(metric, kind_of(LABELS), key, [renamed[name] for name in gold], moved)
+    after = case.score([renamed[name] for name in gold], moved)
     assert same(before, after), "labels renamed by a bijection"
 
 
 @on_every_metric
 @given(pairs=replies)
 @settings(max_examples=25, deadline=None)
-def test_losing_a_right_answer_lowers_the_score(
-    metric: Metric, kind_of: Callable[[Labels], AnswerKind], key: str, pairs: list[tuple[str, str | None]]
-) -> None:
+def test_losing_a_right_answer_lowers_the_score(case: Case, pairs: Pairs) -> None:
     gold, answers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     answers[0] = gold[0]
-    better = compute(metric, kind_of(LABELS), key, gold, answers)
-    worse = compute(metric, kind_of(LABELS), key, gold, [None, *answers[1:]])
-    assert (worse - better) * (1 if metric.best == metric.high else -1) < 0
+    better = case.score(gold, answers)
+    worse = case.score(gold, [None, *answers[1:]])
+    assert (worse - better) * (1 if case.metric.best == case.metric.high else -1) < 0
 
 
 @on_every_metric
 @given(pairs=replies)
 @settings(max_examples=20, deadline=None)
-def test_n_does_not_shrink_when_answers_are_missing(
-    metric: Metric, kind_of: Callable[[Labels], AnswerKind], key: str, pairs: list[tuple[str, str | None]]
-) -> None:
+def test_n_does_not_shrink_when_answers_are_missing(case: Case, pairs: Pairs) -> None:
     gold, answers = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    counts = metric.statistics([v for v in values(key, gold) if v], values(key, answers), kind_of(LABELS))
+    counts = case.metric.statistics(*case.values(gold, answers), case.kind_of(LABELS))
     assert len(counts) == len(gold)
     assert counts.sum((1, 2)).tolist() == [1] * len(gold), "each sample counts once, answered or not"
 
@@ -198,13 +196,13 @@ def test_n_does_not_shrink_when_answers_are_missing(
 @pytest.mark.parametrize("missing", range(6))
 def test_accuracy_divides_by_all_samples(missing: int) -> None:
     answers = [None] * missing + ["Joy"] * (5 - missing)
-    assert same(compute(METRICS["accuracy"], OneOf(LABELS), "label", ["Joy"] * 5, answers), (5 - missing) / 5)
+    assert same(one_label("accuracy", ["Joy"] * 5, answers), (5 - missing) / 5)
 
 
 @on_every_metric
 @pytest.mark.filterwarnings("error")
-def test_nothing_to_score_is_nan(metric: Metric, kind_of: Callable[[Labels], AnswerKind], key: str) -> None:
-    assert math.isnan(compute(metric, kind_of(LABELS), key, [], []))
+def test_nothing_to_score_is_nan(case: Case) -> None:
+    assert math.isnan(case.score([], []))
 
 
 @on_every_metric
@@ -220,23 +218,18 @@ def test_nothing_to_score_is_nan(metric: Metric, kind_of: Callable[[Labels], Ans
     ],
 )
 def test_foreign_labels_are_refused_by_name(
-    metric: Metric,
-    kind_of: Callable[[Labels], AnswerKind],
-    key: str,
-    gold: list[str],
-    answers: list[str | None],
-    foreign: str,
+    case: Case, gold: list[str], answers: list[str | None], foreign: str
 ) -> None:
     with pytest.raises(ValueError, match="is not one of") as caught:
-        compute(metric, kind_of(LABELS), key, gold, answers)
+        case.score(gold, answers)
     assert foreign in str(caught.value)
     assert all(label in str(caught.value) for label in LABELS), "what is legal"
 
 
 @on_every_metric
-def test_unequal_lengths_are_refused(metric: Metric, kind_of: Callable[[Labels], AnswerKind], key: str) -> None:
+def test_unequal_lengths_are_refused(case: Case) -> None:
     with pytest.raises(ValueError, match=r"2 gold labels.* 1 answers"):
-        compute(metric, kind_of(LABELS), key, ["Joy", "Joy"], ["Joy"])
+        case.score(["Joy", "Joy"], ["Joy"])
 
 
 def test_a_kind_without_a_single_label_is_refused() -> None:
@@ -263,7 +256,6 @@ def random_answers(seed: int, classes: int, n: int) -> tuple[tuple[str, ...], li
 @pytest.mark.parametrize("seed", range(25))
 def test_scores_equal_scikit_learn(seed: int) -> None:
     labels, gold, answers = random_answers(seed, classes=2 + seed % 8, n=1 + seed * seed)
-    kind = OneOf(labels)
     told = ["no answer" if answer is None else answer for answer in answers]
     expected = {
         "accuracy": accuracy_score(gold, told),
@@ -272,7 +264,7 @@ def test_scores_equal_scikit_learn(seed: int) -> None:
     }
     assert expected.keys() == METRICS.keys(), "a metric without its reference"
     for name, reference in expected.items():
-        assert compute(METRICS[name], kind, "label", gold, answers) == pytest.approx(reference, abs=1e-12)
+        assert one_label(name, gold, answers, labels) == pytest.approx(reference, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -312,13 +304,12 @@ def test_a_small_case_by_hand() -> None:
     answers = ["A", "A", "B", None, "B", "A", None]
     counts = classification.confusion(gold, answers, ("A", "B", "C", "D"))
     assert counts.tolist() == [[2, 1, 0, 0, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]
-    kind = OneOf(("A", "B", "C", "D"))
     # F1: A 2*2/(3+4) = 4/7, B 2*1/(2+2) = 1/2, C 0, D left out
-    assert same(compute(METRICS["accuracy"], kind, "label", gold, answers), 3 / 7)
-    assert same(compute(METRICS["macro_f1"], kind, "label", gold, answers), (4 / 7 + 1 / 2 + 0) / 3)
-    assert same(compute(METRICS["weighted_f1"], kind, "label", gold, answers), (4 * 4 / 7 + 2 * 1 / 2 + 0) / 7)
+    assert same(one_label("accuracy", gold, answers, "ABCD"), 3 / 7)
+    assert same(one_label("macro_f1", gold, answers, "ABCD"), (4 / 7 + 1 / 2 + 0) / 3)
+    assert same(one_label("weighted_f1", gold, answers, "ABCD"), (4 * 4 / 7 + 2 * 1 / 2 + 0) / 7)
     a, b, c, d = classification.per_class(counts, ("A", "B", "C", "D"))
-    assert (a.precision, a.recall, a.support, a.answered) == (pytest.approx(2 / 3), pytest.approx(1 / 2), 4, 3)
+    assert (a.precision, a.recall, a.support, a.answered) == pytest.approx((2 / 3, 1 / 2, 4, 3))
     assert (b.precision, b.recall, b.support, b.answered) == (0.5, 0.5, 2, 2)
     assert (c.precision, c.recall, c.f1, c.support, c.answered) == (0, 0, 0, 1, 0)
     assert (math.isnan(d.precision), math.isnan(d.recall), math.isnan(d.f1), d.support) == (True, True, True, 0)
@@ -388,4 +379,4 @@ def test_a_published_column_is_reproduced_from_answers() -> None:
         gold += [labels[i]] * int(counts[i, j])
         answers += [labels[j]] * int(counts[i, j])
     for name, digits in PRINTED.items():
-        assert printed(compute(METRICS[name], OneOf(labels), "label", gold, answers)) == digits
+        assert printed(one_label(name, gold, answers, labels)) == digits

@@ -125,10 +125,17 @@ def write_audio(path: Path, *, seconds: float = 2.0, rate: int = 16_000, channel
 
 
 def write_coded_audio(
-    path: Path, *, codec: str = "aac", seconds: float = 1.0, rate: int = 44_100, channels: int = 2
+    path: Path,
+    *,
+    codec: str = "aac",
+    seconds: float = 1.0,
+    rate: int = 44_100,
+    channels: int = 2,
+    faststart: bool = False,
 ) -> Path:
     """A sound file without pictures in the container of its suffix (.aac, .mp3, .m4a, .ogg …)."""
-    with av.open(str(path), "w") as container:
+    kind = "mp4" if path.suffix == ".m4a" else None
+    with av.open(str(path), "w", format=kind, options={"movflags": "faststart"} if faststart else {}) as container:
         sound = container.add_stream(codec, rate=rate, layout="stereo" if channels == 2 else "mono")
         _encode_tone(container, sound, tone(seconds, rate, channels), rate)
     return path

@@ -158,20 +158,23 @@ def test_order_of_requests_does_not_matter(engine: VllmEngine, clips: list[Clip]
     assert {name: reply.text for name, reply in forth.items()} == {name: reply.text for name, reply in back.items()}
 
 
-def reference_logprobs(checkpoint: Checkpoint, one: Request) -> dict[str, float]:
-    """Label log-probabilities by transformers: its own processor, its own thinker."""
-    import torch
+def load_thinker(checkpoint: Checkpoint) -> Any:
+    """The thinker of a tiny Qwen2.5-Omni checkpoint, in transformers."""
     from safetensors.torch import load_file
-    from transformers import (
-        AutoConfig,
-        AutoProcessor,
-        Qwen2_5OmniThinkerForConditionalGeneration,
-    )
+    from transformers import AutoConfig, Qwen2_5OmniThinkerForConditionalGeneration
 
-    processor = AutoProcessor.from_pretrained(checkpoint.model)
     thinker = Qwen2_5OmniThinkerForConditionalGeneration(AutoConfig.from_pretrained(checkpoint.model).thinker_config)
     weights = load_file(str(Path(checkpoint.model) / "model.safetensors"))
     thinker.load_state_dict({name.removeprefix("thinker."): value for name, value in weights.items()})
+    return thinker.eval()
+
+
+def thinker_logprobs(thinker: Any, checkpoint: Checkpoint, one: Request) -> dict[str, float]:
+    """Label log-probabilities by transformers: its own processor, its own thinker."""
+    import torch
+    from transformers import AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(checkpoint.model)
     (clip,) = one.clips
     interleave = one.options.audio_in_video
     inputs = processor(
@@ -185,7 +188,7 @@ def reference_logprobs(checkpoint: Checkpoint, one: Request) -> dict[str, float]
         return_tensors="pt",
     )
     with torch.no_grad():
-        logits = thinker.eval()(**inputs, use_audio_in_video=interleave).logits[0, -1]
+        logits = thinker(**inputs, use_audio_in_video=interleave).logits[0, -1]
     tokens = first_tokens(processor.tokenizer, CHOICE)
     scores = torch.log_softmax(logits[list(tokens.values())], -1).tolist()
     return dict(zip(tokens, scores, strict=True))
@@ -199,8 +202,9 @@ def test_log_probabilities_equal_transformers(
 ) -> None:
     asked = [dataclasses.replace(make(f"parity-{i}", clip), choice=CHOICE) for i, clip in enumerate(clips[:4])]
     found = replies(engine, asked, decode="label")
+    thinker = load_thinker(tiny)
     for one in asked:
-        ours, theirs = found[one.id].label_logprobs, reference_logprobs(tiny, one)
+        ours, theirs = found[one.id].label_logprobs, thinker_logprobs(thinker, tiny, one)
         assert ours is not None
         for label in KIND.labels:
             assert ours[label] == pytest.approx(theirs[label], abs=tolerance)

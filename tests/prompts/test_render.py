@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
@@ -49,9 +50,17 @@ def texts(messages: Messages) -> str:
     return "\n".join(item["text"] for message in messages for item in message["content"] if item["type"] == "text")
 
 
-def question(task: Task, template: str | None = None, mask: str = "both", transcript: bool = True, **of: str) -> str:
+def question(
+    task: Task,
+    template: str | None = None,
+    mask: str = "both",
+    transcript: bool = True,
+    *,
+    language: str = "en",
+    text: str | None = None,
+) -> str:
     loaded = load_template(template) if template else None
-    return texts(render(task, sample(**of), options(mask), template=loaded, transcript=transcript))
+    return texts(render(task, sample(language, text), options(mask), template=loaded, transcript=transcript))
 
 
 def fitting(name: str) -> Task:
@@ -63,7 +72,7 @@ def fitting(name: str) -> Task:
 everywhere = pytest.mark.parametrize(
     ("name", "mask", "transcript", "language"),
     [
-        pytest.param(name, mask, transcript, language, id=f"{name}-{mask}-{'with' if transcript else 'without'}-{language}")
+        pytest.param(name, mask, transcript, language, id=f"{name}-{mask}-{transcript}-{language}")
         for name, mask, transcript, language in product(template_names(), MASKS, (True, False), TEXTS)
     ],
 )  # fmt: skip
@@ -393,27 +402,27 @@ def test_a_template_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
         pytest.param("{{ nothing_of_the_kind }}", "nothing_of_the_kind", id="undefined variable"),
         pytest.param("{{ goemotions }}", "goemotions", id="not of this task"),
         pytest.param("{{ labels[99] }}", "99", id="index out of range"),
-        pytest.param("{{ transcript", "", id="not closed"),
-        pytest.param("{% if video %}", "", id="block not closed"),
+        pytest.param("{{ transcript", None, id="not closed"),
+        pytest.param("{% if video %}", None, id="block not closed"),
         pytest.param("{{ labels | frobnicate }}", "frobnicate", id="unknown filter"),
         pytest.param("{{ ''.__class__.__mro__ }}", "__class__", id="class hierarchy"),
         pytest.param("{{ labels.__init__.__globals__ }}", "__init__", id="globals"),
         pytest.param("{{ ''['__class__'] }}", "__class__", id="class by item"),
         pytest.param("{{ (''|attr('__class__')).__mro__ }}", "__class__|__mro__", id="class by filter"),
-        pytest.param("{{ '{0.__class__.__mro__}'.format('') }}", "", id="class by format"),
-        pytest.param("{{ range(10**9) | list }}", "", id="a list of 10^9"),
-        pytest.param("{{ 1 / 0 }}", "", id="division by zero"),
-        pytest.param("{{ transcript + 1 }}", "", id="text plus number"),
-        pytest.param("{{ labels | join(1, 2, 3, 4) }}", "", id="filter with wrong arguments"),
-        pytest.param("{{ labels | map('upper', 1) | list }}", "", id="map with wrong arguments"),
-        pytest.param("{{ video() }}", "", id="call of a truth value"),
-        pytest.param("{% include 'other.txt' %}", "", id="include"),
-        pytest.param("{% import 'os' as os %}{{ os }}", "", id="import"),
-        pytest.param("{% extends '/etc/passwd' %}", "", id="extends"),
-        pytest.param("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "", id="endless macro"),
+        pytest.param("{{ '{0.__class__.__mro__}'.format('') }}", None, id="class by format"),
+        pytest.param("{{ range(10**9) | list }}", None, id="a list of 10^9"),
+        pytest.param("{{ 1 / 0 }}", None, id="division by zero"),
+        pytest.param("{{ transcript + 1 }}", None, id="text plus number"),
+        pytest.param("{{ labels | join(1, 2, 3, 4) }}", None, id="filter with wrong arguments"),
+        pytest.param("{{ labels | map('upper', 1) | list }}", None, id="map with wrong arguments"),
+        pytest.param("{{ video() }}", None, id="call of a truth value"),
+        pytest.param("{% include 'other.txt' %}", None, id="include"),
+        pytest.param("{% import 'os' as os %}{{ os }}", None, id="import"),
+        pytest.param("{% extends '/etc/passwd' %}", None, id="extends"),
+        pytest.param("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", None, id="endless macro"),
     ],
 )
-def test_a_template_that_cannot_be_rendered_is_a_message(tmp_path: Path, body: str, said: str) -> None:
+def test_a_template_that_cannot_be_rendered_is_a_message(tmp_path: Path, body: str, said: str | None) -> None:
     template = load_template(own(tmp_path, body, "hostile.txt"))
     task = TASKS["synthetic"]
     with pytest.raises(ValueError, match=said) as caught:
@@ -426,10 +435,8 @@ def test_a_template_cannot_change_what_the_next_sample_gets(tmp_path: Path) -> N
     before = question(TASKS["synthetic"])
     body = "{{ labels.append('Owned') }}{{ labels.clear() }}x"
     template = load_template(own(tmp_path, body))
-    try:
+    with suppress(ValueError):  # a refusal is as good
         render(TASKS["synthetic"], sample(), MediaOptions(), template=template)
-    except ValueError:
-        pass  # a refusal is as good
     assert question(TASKS["synthetic"]) == before
 
 

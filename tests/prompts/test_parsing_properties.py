@@ -1,0 +1,293 @@
+"""The guarantees of the parser (section 14 of the policy) as properties: total, linear, idempotent, closed, untouched."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prompts.parsing import REASONS, REPAIRS, Parsed, Unparsed, parse
+from prompts.parsing.official import mer_clean_up
+from prompts.schema import dump, schema
+from tasks.kinds import KINDS, kind
+
+READ = [name for name in KINDS if not name.startswith("Official")]
+BASIC7 = kind("OneOf:basic7").labels  # type: ignore[union-attr]
+GOEMOTIONS = kind("AnyOf:goemotions28").labels  # type: ignore[union-attr]
+BLEMORE6 = kind("Blend:blemore6").labels  # type: ignore[union-attr]
+
+# --- Values of every kind ---------------------------------------------------------------------------------------------
+
+scores = st.none() | st.floats(0, 1) | st.integers(0, 1)
+texts = st.none() | st.text(max_size=40)
+words = st.sampled_from(
+    ["happy", "at ease", "in a hurry", "开心", "self-assured", "can't wait", "über", "sad", "wistful"]
+)
+
+
+@st.composite
+def scored(draw: st.DrawFn) -> list[dict[str, Any]]:
+    labels = draw(st.lists(st.sampled_from(GOEMOTIONS), unique=True, max_size=5))
+    values = sorted(
+        draw(st.lists(scores, min_size=len(labels), max_size=len(labels))), key=lambda x: -1 if x is None else x
+    )
+    return [{"label": label, "confidence": value} for label, value in zip(labels, values[::-1], strict=True)]
+
+
+@st.composite
+def blends(draw: st.DrawFn) -> dict[str, Any]:
+    first, second = draw(st.permutations(BLEMORE6))[:2]
+    share = draw(st.sampled_from([30, 50, 70, 100]))
+    both = [{"emotion": first, "salience": share}, {"emotion": second, "salience": 100 - share}]
+    return {"emotions": both[:1] if share == 100 else both}
+
+
+@st.composite
+def timelines(draw: st.DrawFn) -> dict[str, Any]:
+    times = sorted(draw(st.lists(st.integers(0, 10_000_000), max_size=8)))
+    utterances = [
+        {
+            "start": start / 1000, "end": end / 1000, "speaker": draw(texts), "transcript_zh": draw(texts),
+            "transcript_en": draw(texts), "primary": draw(st.sampled_from(BASIC7)),
+            "secondary": draw(st.none() | st.lists(st.sampled_from(GOEMOTIONS), unique=True, max_size=3)),
+            "intensity": draw(st.none() | st.integers(1, 5)), "audio_cues": draw(texts), "visual_cues": draw(texts),
+            "evidence": draw(texts),
+        }
+        for start, end in zip(times[::2], times[1::2], strict=False)
+    ]  # fmt: skip
+    trend = {"dominant": draw(st.none() | st.sampled_from(BASIC7)), "trajectory": draw(texts)}
+    return {"summary": draw(texts), "trend": trend, "utterances": utterances}
+
+
+VALUES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "OneOf:basic7": st.fixed_dictionaries({"label": st.sampled_from(BASIC7), "confidence": scores}),
+    "OneOf:mer6": st.fixed_dictionaries({"label": st.sampled_from(["neutral", "worried"]), "confidence": scores}),
+    "AnyOf:goemotions28": st.fixed_dictionaries({"labels": scored()}),
+    "AnyOf:open": st.fixed_dictionaries({"labels": st.lists(words, unique=True, max_size=8)}),
+    "Record:emos": st.fixed_dictionaries(
+        {"emotion": st.sampled_from(BASIC7), "confidence": scores, "goemotions": st.none() | scored()}
+        | {"evidence": texts, "rationale": texts}
+    ),
+    "Described:open": st.fixed_dictionaries({"description": texts, "labels": st.lists(words, unique=True)}),
+    "Blend:blemore6": blends(),
+    "Timeline:emos": timelines(),
+    "Pick:preference": st.fixed_dictionaries({"choice": st.sampled_from(["a1", "a2", "same"])}),
+    "Pick:abcd": st.fixed_dictionaries({"choice": st.sampled_from("ABCD")}),
+    "Dims:va": st.fixed_dictionaries({"valence": st.floats(-1, 1), "arousal": st.none() | st.floats(-1, 1)}),
+}
+valued = st.sampled_from(READ).flatmap(lambda name: st.tuples(st.just(name), VALUES[name]))
+
+# --- Text of every kind -----------------------------------------------------------------------------------------------
+
+SCRAPS = [
+    *'{}[]()":,\n\'|`#*_-=<>/\\｛｝［］：，、“”「」', "```json", "<think>", "</think>", "<answer>", "</answer>", "\\boxed{", "\\u12",
+    "assistant\n", "user\n", "<|im_end|>", "label", '"label"', '"labels": [', "Emotion: ", "confidence", "Joy", "joy",
+    "ang", "愤怒", "hope", "none", "Unsure", "not ", "0.8", "85%", "00:01-00:05", "null", "None", "true", "NaN", "1e999",
+    '"utterances"', '"emotion": ', "valence", "Timestamp range: ", "| a | b |\n|---|---|\n", "The emotion is ", "// x", "/*",
+    "\ud800", "\x00", "\ufeff", "\u200b", "\u3000", "😀", "A. ", "choice", "\\\"", "I'm sorry", "和", "是", "情绪是",
+]  # fmt: skip
+replies = st.text(max_size=60) | st.lists(st.sampled_from(SCRAPS) | st.text(max_size=4), max_size=40).map("".join)
+
+
+def labels_of(name: str, value: dict[str, Any]) -> set[str]:
+    """The closed labels that a value names."""
+    match name.split(":", maxsplit=1)[0]:
+        case "OneOf":
+            return {value["label"]}
+        case "AnyOf" if name != "AnyOf:open":
+            return {item["label"] for item in value["labels"]}
+        case "Record":
+            return {value["emotion"]} | {item["label"] for item in value["goemotions"] or []}
+        case "Blend":
+            return {item["emotion"] for item in value["emotions"]}
+        case "Timeline":
+            found = {utterance["primary"] for utterance in value["utterances"]} | {value["trend"]["dominant"]}
+            return found.union(*(utterance["secondary"] or [] for utterance in value["utterances"])) - {None}
+        case "Pick":
+            return {value["choice"]}
+        case _:
+            return set()
+
+
+LEGAL = {
+    "OneOf:basic7": BASIC7, "OneOf:mer6": kind("OneOf:mer6").labels, "AnyOf:goemotions28": GOEMOTIONS,  # type: ignore[union-attr]
+    "Record:emos": (*BASIC7, *GOEMOTIONS), "Timeline:emos": (*BASIC7, *GOEMOTIONS), "Blend:blemore6": BLEMORE6,
+    "Pick:preference": ("a1", "a2", "same"), "Pick:abcd": "ABCD",
+}  # fmt: skip
+
+
+@settings(max_examples=4000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(list(KINDS)), replies)
+def test_total_closed_and_repeatable(name: str, reply: str) -> None:
+    result = parse(reply, KINDS[name])
+    assert result == parse(reply, KINDS[name]) or "nan" in repr(result)
+    if isinstance(result, Unparsed):
+        assert result.reason in REASONS
+        return
+    assert set(result.repairs) <= set(REPAIRS)
+    assert list(result.repairs) == [repair for repair in REPAIRS if repair in result.repairs]
+    assert labels_of(name, result.value) <= set(LEGAL.get(name, ()))
+    if result.rule == "schema":
+        assert not result.repairs
+        assert not result.dropped
+    again = parse(dump(result.value, KINDS[name]), KINDS[name])
+    rule = "official" if name.startswith("Official") else "schema"
+    assert again == Parsed(result.value, rule)
+
+
+@settings(max_examples=600, deadline=None)
+@given(valued)
+def test_canonical_reply_is_valid_and_untouched(case: tuple[str, dict[str, Any]]) -> None:
+    name, value = case
+    reply = dump(value, kind(name))
+    assert reply.isascii()
+    assert parse(reply, kind(name)) == Parsed(value, "schema")
+    assert parse(f" \r\n{reply}\t", kind(name)) == Parsed(value, "schema")
+
+
+NOISES: dict[str, Callable[[str], str]] = {
+    "invisible": lambda reply: "\ufeff\u200b" + reply,
+    "role_echo": lambda reply: f"system\nBe brief.\nuser\nWhich?\nassistant\n{reply}<|im_end|>\nuser\nMore?",
+    "reasoning": lambda reply: f'<think>Perhaps {{"label": "Fear"}} or [sad].</think>\n{reply}',
+    "answer_tag": lambda reply: f"He smiles. <answer>{reply}</answer>",
+    "boxed": lambda reply: f"\\boxed{{{reply}}}",
+    "fence": lambda reply: f"```json\n{reply}\n```",
+    "tildes": lambda reply: f"~~~\n{reply}\n~~~",
+    "backticks": lambda reply: f"`{reply}`",
+    "prose": lambda reply: f"Here is what I think of the clip:\n{reply}\nI hope this helps.",
+    "wrapper": lambda reply: f'{{"output": {reply}}}',
+    "wrapped_text": lambda reply: json.dumps({"output": reply}),
+    "double_encoded": json.dumps,
+    "unclosed_reasoning": lambda reply: f"<think>He shouts.\n{reply}",
+}
+
+
+@settings(max_examples=1500, deadline=None)
+@given(valued, st.sampled_from(list(NOISES)))
+def test_noise_around_a_valid_reply_does_not_change_it(case: tuple[str, dict[str, Any]], noise: str) -> None:
+    name, value = case
+    result = parse(NOISES[noise](dump(value, kind(name))), kind(name))
+    if name == "Pick:preference" and noise == "wrapper":
+        noise = "key_alias"  # `output` is no key of Pick, yet the same holds
+    assert isinstance(result, Parsed)
+    assert result.value == value
+    assert result.rule == "json"
+
+
+HOSTILE: dict[str, Callable[[int], str]] = {
+    "brackets": lambda n: "[" * n,
+    "braces": lambda n: '{"a":' * (n // 5),
+    "nested": lambda n: "[" * (n // 2) + "]" * (n // 2),
+    "empty lists": lambda n: "[]," * (n // 3),
+    "objects": lambda n: "{}" * (n // 2),
+    "records": lambda n: '{"label": "Joy"} ' * (n // 17),
+    "open records": lambda n: '{"label": "Joy", [' * (n // 18),
+    "open string": lambda n: '{"label": "' + 'x", y' * (n // 5),
+    "quotes": lambda n: '{"label": ' + '"' * n,
+    "backslashes": lambda n: '{"label": "' + "\\" * n,
+    "comments": lambda n: "[" + "/*" * (n // 2),
+    "commas": lambda n: "[" + "," * n,
+    "prose": lambda n: "the emotion is joy and " * (n // 23),
+    "one word": lambda n: "a" * n,
+    "blanks": lambda n: "x" + " " * n + "y",
+    "blank lines": lambda n: "Labels: joy" + "\n" * n + "x",
+    "labels": lambda n: "joy, " * (n // 5),
+    "label lines": lambda n: "joy\n" * (n // 4),
+    "fields": lambda n: "Label: Joy\nConfidence: 0.5\n" * (n // 27),
+    "semicolons": lambda n: "Label: Joy;" + " a;" * (n // 3),
+    "times": lambda n: "Time: 00:01-00:02\nEmotion: Joy\n" * (n // 31),
+    "pipes": lambda n: "| a | b |\n|---|---|\n" + "| Label | Joy |\n" * (n // 16),
+    "marks": lambda n: "- " * (n // 2) + "Joy",
+    "underscores": lambda n: "_" * n,
+    "stars": lambda n: "*" * n + ": Joy",
+    "brackets at the end": lambda n: "(" * n + "joy" + ")" * n,
+    "fences": lambda n: "```\n" * (n // 4),
+    "backticks": lambda n: "`" * n + "x",
+    "tags": lambda n: "<think>" * (n // 7),
+    "closed tags": lambda n: "<think></think>" * (n // 15),
+    "answers": lambda n: "<answer>" * (n // 8),
+    "boxes": lambda n: "\\boxed{" * (n // 7),
+    "roles": lambda n: "user\n" * (n // 5),
+    "end tokens": lambda n: "</s>" * (n // 4),
+    "combining": lambda n: "a" + "\u0300\u0316" * (n // 2),
+    "surrogates": lambda n: "\ud800" * n,
+    "nul": lambda n: "\x00" * n,
+    "emoji": lambda n: "😀" * n,
+    "full width": lambda n: "｛“label”：" * (n // 9),
+    "hedges": lambda n: "not " * (n // 4) + "joy",
+    "chinese": lambda n: "情绪" * (n // 2) + "是喜悦",
+    "escaped": lambda n: '{\\"label\\": \\"Joy\\"} ' * (n // 21),
+    "tuples": lambda n: "[" + "('a'" * (n // 4),
+    "digits": lambda n: "[" + "1" * n + "]",
+    "spans": lambda n: '{"utterances": [' + '{"timestamp_range": "00:01-00:02", "primary": "Joy"},' * (n // 52),
+}
+
+
+@pytest.mark.parametrize("shape", HOSTILE)
+def test_hostile_text_takes_linear_time(shape: str) -> None:
+    def seconds(size: int) -> float:
+        reply = HOSTILE[shape](size)
+        start = time.perf_counter()
+        for name in ("OneOf:basic7", "AnyOf:goemotions28", "AnyOf:open", "Timeline:emos", "Blend:blemore6"):
+            assert isinstance(parse(reply, kind(name)), Parsed | Unparsed)
+        return time.perf_counter() - start
+
+    small, large = seconds(10_000), seconds(100_000)
+    # Ten times the text may take ten times the time; quadratic work would take a hundred times.
+    assert large < 30 * small + 0.2, f"{small:.3f} s for 10 kB, {large:.3f} s for 100 kB"
+
+
+@pytest.mark.parametrize(
+    "reply", ["[" * 100_000, "x" * 10_000_000, "[" * 10_000_000, "joy " * 250_000, "\ud800\x00" * 5]
+)
+def test_very_long_replies_are_read(reply: str) -> None:
+    assert isinstance(parse(reply, kind("OneOf:basic7")), Unparsed)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text(alphabet="[]'\", a\n\t　", max_size=20))
+def test_official_list_equals_the_published_steps(text: str) -> None:
+    """Written a second time, by the numbered steps of the policy."""
+    result = parse(text, kind("Official:mer_list"))
+    if text == "[":
+        assert result == Unparsed("official_error")
+        return
+    steps = text[1:] if text.startswith("[") else text
+    steps = steps[:-1] if steps.endswith("]") else steps
+    pieces: list[str] = [""]
+    for char in steps:
+        if char in "'\",":
+            pieces.append("")
+        else:
+            pieces[-1] += char
+    assert result == Parsed({"labels": [piece.strip() for piece in pieces if piece.strip()]}, "official")
+
+
+def test_official_clean_up() -> None:
+    assert mer_clean_up(" 输入输出：\n[happy,\nsad]\n") == "[happy,sad]"
+    assert mer_clean_up("Output: [a]") == "[a]"
+    assert mer_clean_up("input output: a") == "output: a"
+    assert mer_clean_up("::a") == ":a"
+
+
+@pytest.mark.parametrize("name", READ)
+def test_schema_is_plain_and_closed(name: str) -> None:
+    known = {"type", "properties", "required", "additionalProperties", "enum", "items", "minItems", "maxItems"}
+    known |= {"minimum", "maximum", "pattern"}
+
+    def check(node: dict[str, Any]) -> None:
+        assert set(node) <= known
+        if node["type"] == "object":
+            assert node["additionalProperties"] is False
+            assert set(node["required"]) <= set(node["properties"])
+            for inner in node["properties"].values():
+                check(inner)
+        if "items" in node:
+            check(node["items"])
+
+    check(schema(kind(name)))
