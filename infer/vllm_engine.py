@@ -12,8 +12,10 @@ them a little (tests/infer/test_vllm_engine.py measures both). So two items are 
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +57,8 @@ class VllmEngine:
         self._checkpoint = checkpoint
         self._options = options
         self.factor = checkpoint.factor
+        if not options.verbose:
+            _quiet()
         import torch
 
         on_cpu = not torch.cuda.is_available()
@@ -83,6 +87,7 @@ class VllmEngine:
             **lora,
         )
         self._engine = self._llm.llm_engine
+        _share_processor()
         self._tokenizer = self._llm.get_tokenizer()
         self._numbers = itertools.count()
         self._choices: dict[Choice, dict[str, int]] = {}
@@ -171,11 +176,12 @@ class VllmEngine:
             data["video"] = [clip.frames for clip in pictures]
             options |= {
                 "fps": pictures[0].fps,
-                "second_per_grid_ts": [2 / clip.fps for clip in pictures],
                 "do_sample_frames": False,
                 # The frames have their size already; these bounds keep it.
                 "size": {"shortest_edge": 1, "longest_edge": 1 << 40},
             }
+        if interleave:
+            options["second_per_grid_ts"] = [2 / clip.fps for clip in pictures]
         if sounds:
             data["audio"] = [(clip.audio, SAMPLE_RATE) for clip in sounds]
             longest = max(len(clip.audio) for clip in sounds if clip.audio is not None)
@@ -263,6 +269,33 @@ def _fed(request: Request, rendered: Any) -> Fed:
     return fed_media(request, count["audio"], count["video"])
 
 
+def _share_processor() -> None:
+    """Makes vLLM use one processor for all clips.
+
+    It loads (and keeps) another one for each value of a setting that it does not know to be a clip's own; the seconds
+    per frame pair, which interleaved sound needs, are such a setting: a third of a second and a tokenizer a clip.
+    """
+    from vllm.transformers_utils import processor
+
+    known = processor.get_processor_kwargs_keys
+    if not hasattr(known, "shared"):
+
+        def keys(kwargs_type: Any) -> set[str]:
+            return {*known(kwargs_type), "second_per_grid_ts"}
+
+        keys.shared = True  # type: ignore[attr-defined]
+        processor.get_processor_kwargs_keys = keys
+
+
+def _quiet() -> None:
+    """Keeps what the libraries say about themselves at start off the user's terminal; errors are shown."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"vllm\..*")
+    for name in ("torch.utils.cpp_extension", "vllm.triton_utils.importing", "transformers"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 def _set_environment(options: VllmOptions, on_cpu: bool) -> None:
     """Settings that vLLM reads from the environment when it is imported; what the user set stays."""
     multiprocess = not on_cpu if options.multiprocess is None else options.multiprocess
@@ -272,7 +305,6 @@ def _set_environment(options: VllmOptions, on_cpu: bool) -> None:
         "VLLM_CPU_KVCACHE_SPACE": str(options.kv_cache_gb),
         "VLLM_ENABLE_V1_MULTIPROCESSING": str(int(multiprocess)),
         "VLLM_NO_USAGE_STATS": "1",
-        "TRANSFORMERS_VERBOSITY": "warning" if options.verbose else "error",
         "TOKENIZERS_PARALLELISM": "false",
     }
     if on_cpu:

@@ -15,6 +15,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,9 @@ def valid_row(name: str) -> tuple[float, float]:
 def main() -> int:
     """Print the tables; 1 when valid replies are read at less than a third of the speed of the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--replies", type=Path, help='JSON lines {"id", "text"}: open-vocabulary replies to time as well')
+    parser.add_argument(
+        "--replies", type=Path, help='JSON lines {"id", "text"}: open-vocabulary replies to time as well'
+    )
     options = parser.parse_args()
     try:
         repair: Callable[[str], Any] | None = importlib.import_module("json_repair").loads
@@ -88,11 +91,13 @@ def main() -> int:
         ours, theirs = valid_row(name)
         worst = min(worst, theirs / ours)
         print(f"{name:28} {ours:9.1f} {theirs:15.1f} {theirs / ours:12.2f}")
-    print(f"\n{'broken replies, all kinds':28} {'parse':>9} {'json.loads':>15} {'json_repair':>12} {'faster than it':>15}")
+    print(
+        f"\n{'broken replies, all kinds':28} {'parse':>9} {'json.loads':>15} {'json_repair':>12} {'faster than it':>15}"
+    )
     replies = {name: json.dumps(value) for name, value in VALID.items()}
     for title, break_ in BREAKS.items():
         texts = {name: break_(reply) for name, reply in replies.items()}
-        ours = sum(microseconds(lambda t, k=kind(name): parse(t, k), [text]) for name, text in texts.items())  # type: ignore[misc]
+        ours = sum(microseconds(partial(parse, kind=kind(name)), [text]) for name, text in texts.items())
         strict = microseconds(json.loads, list(replies.values())) * len(replies)
         theirs = microseconds(repair, list(texts.values())) * len(replies) if repair else float("nan")
         print(f"{title:28} {ours:9.1f} {strict:15.1f} {theirs:12.1f} {theirs / ours:15.2f}")

@@ -30,10 +30,30 @@ LIMIT_S = 0.05
 LONGEST = 8000
 HOSTILE = [
     *"{}[]()<>\"'`:,;|/\\=-_*#&+?!.%~\n\t \u0000\u3000\ufeff\u200b\ud800｛｝［］：，、。“”‘’「」（）😀①é",
-    "```", "~~~json\n", "<think>", "</think>", "<answer>", "</answer>", "\\boxed{", "<|im_end|>", "assistant\n", "user: ",
-    "[[", "]]", "{{", '\\"', "\\u", "//", "/*", "*/", "null", "None", "NaN", "1e999", "-0", "100%", "not ", " and ", "和",
-    '"label": ', "Label: ", "| a | b |\n|---|---|\n", "00:01-00:02", "Utterance 1\n", "The emotion is ", "I'm sorry", "none",
-]  # fmt: skip
+    *[
+        "```",
+        "~~~json\n",
+        "<think>",
+        "</think>",
+        "<answer>",
+        "</answer>",
+        "\\boxed{",
+        "<|im_end|>",
+        "assistant\n",
+        "user: ",
+    ],
+    *["[[", "]]", "{{", '\\"', "\\u", "//", "/*", "*/", "null", "None", "NaN", "1e999", "-0", "100%", "not ", " and "],
+    *[
+        '"label": ',
+        "Label: ",
+        "| a | b |\n|---|---|\n",
+        "00:01-00:02",
+        "Utterance 1\n",
+        "The emotion is ",
+        "none",
+        "和",
+    ],
+]
 
 
 def seeds(replies: Path | None) -> list[str]:

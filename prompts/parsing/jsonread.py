@@ -1,8 +1,8 @@
 """Reads JSON values out of a reply, strict or broken, in one pass from left to right.
 
-Strict JSON is read as it is. The deviations of `REPAIRS` from python_syntax to brackets are tolerated, and nothing more;
-no value is ever supplied: at the end of the text what was being written is thrown away. An object becomes `Pairs`, so
-that repeated keys are seen.
+Strict JSON is read as it is. The deviations of `REPAIRS` from python_syntax to brackets are tolerated, and nothing
+more; no value is ever supplied: at the end of the text what was being written is thrown away. An object becomes
+`Pairs`, so that repeated keys are seen.
 """
 
 from __future__ import annotations

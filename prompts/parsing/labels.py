@@ -140,7 +140,7 @@ class Part(NamedTuple):
 
 def split_parts(text: str, labels: Space) -> list[Part]:
     """L3.4: the parts of a text, blank ones left out unless a hedge word stood there."""
-    parts = [_part(piece.strip(), labels) for piece in _PARTS.split(text)]
+    parts = [_part(bare, labels) for piece in _PARTS.split(text) if (bare := piece.strip())]
     return [part for part in parts if part.hedged or ALNUM.search(part.text)]
 
 
@@ -248,7 +248,7 @@ def items_of_list(value: Any, labels: Space, log: Log, form: ListForm = SCORED) 
             raise Refused("no_answer", value)
         if not log.text:
             log.add("shape")
-        return [Item(value)] if is_empty_word(value) else [form.item(piece) for piece in form.split(value)]
+        return [form.item(piece) for piece in ([value] if is_empty_word(value) else form.split(value))]
     if is_score_map(value, labels):
         return [*score_entries(value, labels, log)]
     if isinstance(value, list) and not isinstance(value, Pairs):
@@ -327,7 +327,7 @@ def split_open(text: str, log: Log) -> list[str]:
     """L8: the pieces of an open list in text, trailing scores removed."""
     bare = _IN_BRACKETS.sub(",", text)
     pieces = []
-    for piece in _OPEN_SPLIT.split(bare):
+    for piece in filter(ALNUM.search, _OPEN_SPLIT.split(bare)):
         scored = item(_LEADING_OPEN.sub("", piece, count=1))
         if scored.score is not None or len(bare) < len(text):
             log.add("shape")

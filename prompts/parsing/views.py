@@ -67,6 +67,8 @@ def _pick_aliases(kind: Pick) -> list[tuple[str, str]]:
 def views(spec: Spec, value: Any, *, is_whole: bool, log: Log) -> tuple[list[Fields], Any] | None:
     """The records that a JSON value holds, and the value without wrappers; None when it has not the right shape (J2).
     `is_whole`: nothing but punctuation stands around it. What was unwrapped and respelled is recorded."""
+    if not value and isinstance(value, Pairs):
+        return None
     value = _unwrapped(spec, value, log)
     records: list[Fields] | None = None
     if isinstance(value, Pairs):

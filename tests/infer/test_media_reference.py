@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from infer.media import SAMPLE_RATE, Clip, load_clip
+from infer.media import SAMPLE_RATE, Clip, frame_count, frame_size, load_clip
 from infer.tiny import MARKS, Family, build_tiny
 from tasks.task import Media, MediaOptions
 from tests.infer.clips import picture, rotate, write_audio, write_video
@@ -188,6 +190,42 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(reference: Any, tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("clips"), reference)
+
+
+FACTORS = [patch * MERGE for patch in PATCH.values()]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    total=st.integers(2, 100_000),
+    fps=st.floats(0.5, 240),
+    wanted=st.floats(0.1, 60),
+    bounds=st.tuples(st.integers(1, 25), st.integers(0, 800)).map(lambda pair: (2 * pair[0], 2 * pair[0] + pair[1])),
+)
+def test_frame_count_of_any_clip(
+    reference: Any, total: int, fps: float, wanted: float, bounds: tuple[int, int]
+) -> None:
+    asked: dict[str, Any] = {"fps": wanted, "min_frames": bounds[0], "max_frames": bounds[1]}
+    assert frame_count(total, fps, MediaOptions(**asked)) == reference.smart_nframes(asked, total, fps)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    size=st.tuples(st.integers(1, 6000), st.integers(1, 6000)),
+    frames=st.integers(2, 768),
+    factor=st.sampled_from(FACTORS),
+)
+def test_frame_size_of_any_clip(reference: Any, size: tuple[int, int], frames: int, factor: int) -> None:
+    height, width = size
+    if max(size) > 200 * min(size):
+        return
+    budget = {"min_pixels": 128 * factor**2}
+    budget["max_pixels"] = max(
+        min(768 * factor**2, reference.MODEL_SEQ_LEN * factor**2 * 0.9 / frames * 2), int(budget["min_pixels"] * 1.05)
+    )
+    expected = reference.smart_resize(height, width, factor, **budget)
+    # The reference shrinks a thin strip to a side of nothing; ours keeps one step.
+    assert frame_size(height, width, frames, MediaOptions(), factor) == tuple(max(factor, side) for side in expected)
 
 
 every_case = pytest.mark.parametrize("name", [case.name for case in CASES])

@@ -95,6 +95,17 @@ def test_equal_frames_with_different_sound_do_not_collide(engine: VllmEngine, cl
 
 
 @pytest.mark.parametrize("make", [request, interleaved])
+def test_clips_share_one_processor(engine: VllmEngine, clips: list[Clip], make: Any) -> None:
+    from vllm.transformers_utils.processor import cached_get_processor
+
+    replies(engine, [make("first", clips[0])])
+    before = cached_get_processor.cache_info().currsize
+    changed = [dataclasses.replace(clip, fps=1.1 + i / 10) for i, clip in enumerate(clips)]
+    replies(engine, [make(f"fps-{i}", clip) for i, clip in enumerate(changed)])
+    assert cached_get_processor.cache_info().currsize == before
+
+
+@pytest.mark.parametrize("make", [request, interleaved])
 def test_a_clip_without_sound_is_asked_without_sound(engine: VllmEngine, clips: list[Clip], make: Any) -> None:
     silent = dataclasses.replace(clips[0], audio=None, has_audio=False, notes=("no sound track",))
     reply = replies(engine, [make("silent", silent)])["silent"]
