@@ -73,11 +73,13 @@ def score_rows(results: Sequence[RunResult]) -> tuple[list[str], list[list[str]]
 def parse_counts(answers: Sequence[Answer]) -> list[tuple[str, int]]:
     """How the replies were read: valid as they stood, repaired, unreadable by reason, failed."""
     read = [answer for answer in answers if answer.value is not None]
-    repaired = sum(bool(answer.repairs) for answer in read)
+    again = sum(answer.attempt > 0 for answer in read)
+    repaired = sum(bool(answer.repairs) and answer.attempt == 0 for answer in read)
     reasons = Counter(answer.reason for answer in answers if answer.reason is not None)
     return [
-        ("valid as they stood", len(read) - repaired),
+        ("valid as they stood", len(read) - repaired - again),
         ("repaired", repaired),
+        *([("read after a re-ask", again)] if again else []),
         *((f"unreadable: {reason}", count) for reason, count in reasons.most_common()),
         ("failed requests", sum(answer.error is not None for answer in answers)),
     ]

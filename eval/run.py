@@ -33,20 +33,22 @@ class EvalConfig:
     """Bootstrap resamples behind each interval."""
     seed: int = 0
     """Seed of the resampling."""
+    reask: bool = True
+    """Count the replies to re-asks; without, only the first reply to each sample counts."""
 
 
 def run(config: EvalConfig) -> int:
     """Evaluates the runs and prints their scores; 1 when a request of some run failed."""
     if not config.runs:
         raise ValueError("no run directory given: omnimer eval RUN [RUN ...]")
-    results = [evaluate(folder, config.resamples, config.seed) for folder in config.runs]
+    results = [evaluate(folder, config.resamples, config.seed, reask=config.reask) for folder in config.runs]
     print_scores(results)
     for folder in config.runs:
         print(f"{folder / REPORT}", file=sys.stderr)
     return int(any(answer.error is not None for result in results for answer in result.answers))
 
 
-def evaluate(folder: Path, count: int = RESAMPLES, seed: int = 0) -> RunResult:
+def evaluate(folder: Path, count: int = RESAMPLES, seed: int = 0, *, reask: bool = True) -> RunResult:
     """Reads a run, writes answers.jsonl, scores.json and report.md into it, and returns what they hold.
 
     Raises ValueError when `folder` holds no run, or a run of another version of its task.
@@ -56,8 +58,9 @@ def evaluate(folder: Path, count: int = RESAMPLES, seed: int = 0) -> RunResult:
     facts: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
     task = _task_of(facts["config"]["task"], folder)
     samples = list(read_samples(folder))
-    replies = {reply.id: reply for reply in read_replies(folder)}
-    answers = read_answers(samples, replies, task.answer)
+    stored = list(read_replies(folder))
+    answers = read_answers(samples, stored, task.answer, reask=reask)
+    replies = {reply.id: reply for reply in stored if reply.attempt == 0}
     write_atomic(folder / ANSWERS, "".join(to_line(answer.record()) for answer in answers))
     scores = score(task, samples, answers, count, seed)
     write_atomic(folder / SCORES, json.dumps(_record(scores), indent=1, ensure_ascii=False) + "\n")

@@ -86,7 +86,7 @@ class Fed:
 class Reply:
     """One line of replies.jsonl. `text` is the raw reply, None when there is an `error`. `finish`: stop | length |
     label. `usage`: prompt_tokens and completion_tokens. `label_logprobs`: label -> natural log of its normalised
-    probability (label decoding only)."""
+    probability (label decoding only). `attempt` counts re-asks: 0 is the reply to the question itself."""
 
     id: str
     key: str
@@ -96,6 +96,7 @@ class Reply:
     fed: Fed = Fed()
     label_logprobs: Mapping[str, float] | None = None
     error: str | None = None
+    attempt: int = 0
 
 
 class Engine(Protocol):

@@ -40,8 +40,13 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def prepare(sample: Sample, question: Question, is_done: Callable[[str, str], bool]) -> Request | Reply | None:
-    """The request for one sample; a Reply when its media cannot be used; None when its reply is stored already."""
+def prepare(
+    sample: Sample, question: Question, is_done: Callable[[str, str], bool], turns: Messages | None = None
+) -> Request | Reply | None:
+    """The request for one sample; a Reply when its media cannot be used; None when its reply is stored already.
+
+    `turns` are appended to the question (a re-ask).
+    """
     messages = render(
         question.task,
         sample,
@@ -50,6 +55,7 @@ def prepare(sample: Sample, question: Question, is_done: Callable[[str, str], bo
         transcript=question.transcript,
         system=question.system,
     )
+    messages = messages + (turns or [])
     content = [[m.kind, content_hash(m.path), m.start_s, m.end_s] for m in sample.media]
     media_key = digest([content, dataclasses.asdict(question.options), question.factor])
     sampling = dataclasses.asdict(question.sampling)
@@ -79,14 +85,22 @@ def _present(messages: Messages, clips: Sequence[Clip]) -> Messages:
 
 
 def prepared(
-    samples: Iterable[Sample], question: Question, is_done: Callable[[str, str], bool], threads: int = 2
+    samples: Iterable[Sample],
+    question: Question,
+    is_done: Callable[[str, str], bool],
+    threads: int = 2,
+    turns: Mapping[str, Messages] | None = None,
 ) -> Iterator[Request | Reply | None]:
-    """`prepare` over all samples, in their order, `threads` at a time and at most twice as many ahead."""
+    """`prepare` over all samples, in their order, `threads` at a time and at most twice as many ahead.
+
+    `turns` are further turns by sample id.
+    """
+    turns = turns or {}
     with ThreadPoolExecutor(threads, thread_name_prefix="media") as pool:
         ahead: deque[Future[Request | Reply | None]] = deque()
         try:
             for sample in samples:
-                ahead.append(pool.submit(prepare, sample, question, is_done))
+                ahead.append(pool.submit(prepare, sample, question, is_done, turns.get(sample.id)))
                 if len(ahead) > 2 * threads:
                     yield ahead.popleft().result()
             while ahead:

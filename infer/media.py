@@ -46,7 +46,7 @@ class FrameError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ClipInfo:
-    """What a file holds, read from its packets without decoding: seconds, frames, pixels (as coded, before rotation), Hz."""
+    """What a file holds, read from its packets: seconds, frames, pixels (as coded, before rotation), Hz, bytes."""
 
     duration_s: float
     frames: int

@@ -11,8 +11,9 @@ import platform
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -23,10 +24,12 @@ from infer.checkpoint import Checkpoint
 from infer.engine import Choice, Engine, EngineError, Reply, Request, Sampling
 from infer.feed import Question, digest, prepared
 from infer.progress import Progress
-from infer.store import RunStore, StoreFullError
+from infer.store import RunStore, StoreFullError, read_replies
 from infer.versions import check_versions, installed
 from infer.vllm_engine import VllmEngine, VllmOptions
-from prompts.render import Template, load_template, render
+from prompts.parsing import Unparsed, parse
+from prompts.reask import reask as reask_turns
+from prompts.render import Messages, Template, load_template, render
 from prompts.schema import schema
 from tasks.registry import task as task_named
 from tasks.select import check_options, read_pairs, read_samples, take, with_ids
@@ -80,6 +83,8 @@ class InferConfig:
     """Longest reply, in tokens."""
     seed: int = 0
     """Seed of sampling and engine."""
+    reask: int = 0
+    """Ask again, at most so often, where a reply cannot be read; all replies are stored."""
     clip: tyro.conf.OmitArgPrefixes[MediaOptions] = field(default_factory=MediaOptions)
     vllm: tyro.conf.OmitArgPrefixes[VllmOptions] = field(default_factory=VllmOptions)
     threads: int = 2
@@ -108,7 +113,8 @@ def run(config: InferConfig) -> int:
         if store.repaired_bytes:
             print(f"cut off {store.repaired_bytes} bytes of a reply that a crash interrupted", file=sys.stderr)
         try:
-            failed = ask(samples, question, store, lambda: load_engine(config, checkpoint, samples), config.threads)
+            load = partial(load_engine, config, checkpoint, samples)
+            failed = ask(samples, question, store, load, config.threads, config.reask)
         except StoreFullError as error:
             return _stopped(store, f"{error.strerror}; make room")
         except KeyboardInterrupt:
@@ -157,24 +163,58 @@ def load_engine(config: InferConfig, checkpoint: Checkpoint, samples: list[Sampl
 
 
 def ask(
-    samples: list[Sample], question: Question, store: RunStore, load: Callable[[], Engine], threads: int
+    samples: list[Sample], question: Question, store: RunStore, load: Callable[[], Engine], threads: int, reask: int = 0
 ) -> Counter[str]:
     """Sends what has no reply yet through the engine into the store; returns the reasons of failures with counts.
 
     `load()` is called when the first request needs an engine, so a finished run repeats in seconds. Each reply is on
-    disk before the next one is asked for.
+    disk before the next one is asked for. Replies that cannot be read are asked again up to `reask` times; a re-ask that
+    would repeat an earlier one word for word is not made.
     """
+    loaded = cache(load)
+    failures = _ask_once(samples, question, store, loaded, threads, 0, {})
+    for attempt in range(1, reask + 1):
+        turns = unread(store.folder, attempt - 1, question.task.answer)
+        again = [sample for sample in samples if sample.id in turns]
+        if not again:
+            break
+        print(f"{len(again):,} replies cannot be read: asking again ({attempt} of {reask})", file=sys.stderr)
+        failures += _ask_once(again, question, store, loaded, threads, attempt, turns)
+    return failures
+
+
+def unread(folder: Path, attempt: int, kind: AnswerKind) -> dict[str, Messages]:
+    """Sample id -> the turns of a re-ask, for the replies of an attempt that the parser cannot read."""
+    turns: dict[str, Messages] = {}
+    for reply in read_replies(folder):
+        if reply.attempt == attempt:
+            turns.pop(reply.id, None)
+            outcome = parse(reply.text, kind) if reply.text is not None else None
+            if reply.text is not None and isinstance(outcome, Unparsed):
+                turns[reply.id] = reask_turns(reply.text, outcome.reason, kind)
+    return turns
+
+
+def _ask_once(
+    samples: list[Sample],
+    question: Question,
+    store: RunStore,
+    load: Callable[[], Engine],
+    threads: int,
+    attempt: int,
+    turns: Mapping[str, Messages],
+) -> Counter[str]:
     failures: Counter[str] = Counter()
     with Progress(len(samples)) as progress:
 
         def keep(reply: Reply) -> None:
-            store.append([reply])
+            store.append([dataclasses.replace(reply, attempt=attempt)])
             if reply.error:
                 failures[reply.error] += 1
             progress.advance(failed=reply.error is not None)
 
         def requests() -> Iterator[Request]:
-            for item in prepared(samples, question, store.is_done, threads):
+            for item in prepared(samples, question, store.is_done, threads, turns):
                 if item is None:
                     progress.advance(skipped=True)
                 elif isinstance(item, Reply):
@@ -187,7 +227,7 @@ def ask(
         if first is None:
             return failures
         engine = load()
-        store.note({"prompt_of_first_request": engine.prompt(first.messages)})
+        store.note({"prompt_of_first_request": engine.prompt(first.messages)} if attempt == 0 else {})
         progress.restart()
         for reply in engine.generate(chain([first], stream), question.sampling):
             keep(reply)

@@ -117,7 +117,7 @@ def _label_lists(kind: AnswerKind) -> dict[str, list[str]]:
             return {"labels": []}
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Data text in which no special token of a chat format can hide: a transcript cell is not to be trusted."""
     return text.replace("<|", "< |")
 
@@ -145,8 +145,8 @@ def render(
         **_label_lists(task.answer),
         "schema": json.dumps(schema(task.answer), ensure_ascii=False),
         "language": sample.language,
-        "transcript": _plain(sample.text) if transcript else "",
-        "context": [_plain(line) for line in sample.context],
+        "transcript": plain(sample.text) if transcript else "",
+        "context": [plain(line) for line in sample.context],
         "video": sees,
         "audio": hears,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from prompts.parsing.jsonread import search
 from prompts.parsing.text import INVISIBLE
 
 _END_TOKEN = re.compile(r"<\|im_end\|>|<\|endoftext\|>|<\|eot_id\|>|<end_of_turn>|</s>|<eos>")
@@ -110,16 +111,21 @@ def tagged(text: str) -> str | None:
 
 
 def _boxed(text: str) -> str | None:
-    r"""E4: the content of the last complete `\boxed{…}` without `\text{…}` around it."""
-    if "\\boxed{" not in text:
+    r"""E4: the content of the last complete `\boxed{…}` without `\text{…}` around it. Braces in the strings of a JSON
+    value do not count."""
+    start = text.rfind("\\boxed{")
+    if start < 0:
         return None
+    inner = text[start + 7 :].lstrip()
+    if inner.startswith(("{", "[")) and (found := search(inner)[0]) and found[0].start == 0:
+        return inner[: found[0].end]
     stack: list[re.Match[str]] = []
     last: tuple[int, int] | None = None
     for brace in _BRACES.finditer(text):
         if brace[0] != "}":
             stack.append(brace)
-        elif stack and (start := stack.pop())[0] != "{" and (last is None or start.end() > last[0]):
-            last = start.end(), brace.start()
+        elif stack and (opened_at := stack.pop())[0] != "{" and (last is None or opened_at.end() > last[0]):
+            last = opened_at.end(), brace.start()
     if last is None:
         return None
     content = text[slice(*last)].strip()

@@ -226,7 +226,7 @@ def dims(spec: Spec, fields: Fields, log: Log) -> Value:
 
 # --- Pick -------------------------------------------------------------------------------------------------------------
 
-_OPTION = re.compile(r"\s*[(（]?\s*([^\s()（）.:：、]{1,40})\s*[.)）:：、]\s*(\S[^\n]*)")
+_OPTION = re.compile(r"[(（]?\s*+([^\s()（）.:：、]{1,40}+)\s*+[.)）:：、]\s*+(\S.*)")
 
 
 def pick(spec: Spec, fields: Fields, log: Log) -> Value:
@@ -243,7 +243,7 @@ def pick(spec: Spec, fields: Fields, log: Log) -> Value:
 def _option_key(spec: Spec, value: str, log: Log) -> str | None:
     """The key of a one-line value `X. text`. Raises Refused(`ambiguous`) for lines that name different keys."""
     kind = cast(Pick, spec.kind)
-    lines = [line for line in value.split("\n") if line.strip()]
+    lines = [bare for line in value.split("\n") if (bare := line.strip())]
     options = {norm(option): option for option in kind.options}
     found = [(options.get(norm(match[1])), match[2]) for line in lines if (match := _OPTION.fullmatch(line))]
     keys = {key for key, _ in found if key}

@@ -124,11 +124,13 @@ def strip_list_marks(text: str) -> tuple[str, bool]:
     return text[start:], start > 0
 
 
+_EDGE = re.compile(r"(?:[*`\s]|__)*+")
+
+
 def unmark(text: str) -> tuple[str, bool]:
     """The text without list marks at its start and emphasis around it, trimmed; whether there were any."""
-    bare = strip_list_marks(text)[0].strip()
-    while bare and (bare[0] in "*`" or bare[-1] in "*`" or bare[:2] == "__" or bare[-2:] == "__"):
-        bare = bare.strip("*`").removeprefix("__").removesuffix("__").strip()
+    bare = _EDGE.sub("", strip_list_marks(text)[0], count=1)
+    bare = _EDGE.sub("", bare[::-1], count=1)[::-1]
     return bare, bare != text.strip()
 
 

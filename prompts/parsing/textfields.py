@@ -177,7 +177,7 @@ def _is_one_line(spec: Spec, block: Block) -> bool:
 # --- How far they reach -----------------------------------------------------------------------------------------------
 
 _HEADING = re.compile(r"(?:(?:utterance|segment)\s*#?\d{1,4}|话语\s*\d{1,4}|\[\d{1,4}\])\s*[:：.-]?\s*", re.I)
-_DELIMITER_ROW = re.compile(r"[\s|:–—-]*-[\s|:–—-]*")
+_DELIMITER_ROW = re.compile(r"[\s|:–—-]*+")
 
 
 def blocks_of(spec: Spec, text: str) -> tuple[list[Block], bool]:
@@ -190,7 +190,7 @@ def blocks_of(spec: Spec, text: str) -> tuple[list[Block], bool]:
     while number < len(lines):
         line = lines[number]
         number += 1
-        if "|" in line and number < len(lines) and "|" in lines[number] and _DELIMITER_ROW.fullmatch(lines[number]):
+        if "|" in line and number < len(lines) and _is_delimiter_row(lines[number]):
             end = next((n for n in range(number, len(lines)) if "|" not in lines[n]), len(lines))
             found = _table(spec, [line, *lines[number + 1 : end]])
             blocks += found
@@ -209,6 +209,10 @@ def blocks_of(spec: Spec, text: str) -> tuple[list[Block], bool]:
             if number == len(lines) or not strip_list_marks(lines[number])[1]:
                 current = None
     return blocks, prose
+
+
+def _is_delimiter_row(line: str) -> bool:
+    return "|" in line and "-" in line and _DELIMITER_ROW.fullmatch(line) is not None
 
 
 def _continued(spec: Spec, current: Block | None, line: str) -> str:

@@ -77,6 +77,10 @@ def break_clips(paths: list[Path]) -> dict[str, str]:
         path.unlink()
         path.mkdir()
 
+    def as_pipe(path: Path) -> None:
+        path.unlink()
+        os.mkfifo(path)
+
     ways: list[tuple[str, Callable[[Path], object]]] = [
         ("no such file", lambda path: path.unlink()),
         ("is empty", lambda path: path.write_bytes(b"")),
@@ -86,7 +90,7 @@ def break_clips(paths: list[Path]) -> dict[str, str]:
         ("cannot be read", lambda path: cut(path, 0.02)),
         ("is a directory", as_folder),
         ("no picture track", lambda path: write_audio(path, seconds=1)),
-        ("not a regular file", lambda path: (path.unlink(), os.mkfifo(path))),
+        ("not a regular file", as_pipe),
         ("aspect", lambda path: write_video(path, size=(820, 4), seconds=1)),
     ]
     for index, path in enumerate(paths):
@@ -195,6 +199,34 @@ def test_a_full_disk_stops_cleanly_and_the_run_goes_on(
     assert len(lines(tmp_path)) == 3
     assert infer(config) == (0, 1)
     assert len(lines(tmp_path)) == len({json.loads(line)["id"] for line in lines(tmp_path)}) == 8
+
+
+def test_what_cannot_be_read_is_asked_again(
+    infer: Callable[[InferConfig], tuple[int, int]], synthetic_data: Path, tmp_path: Path
+) -> None:
+    config = InferConfig("synthetic", synthetic_data, out=tmp_path, limit=6, decode="free", max_tokens=8, clip=SMALL)
+    assert infer(config) == (0, 1)
+    first = lines(tmp_path)
+    assert infer(dataclasses.replace(config, reask=2)) == (0, 1)
+    again = lines(tmp_path)
+    assert again[:6] == first, "what was paid for stays"
+    records = [json.loads(line) for line in again]
+    # Random weights never give an answer: every reply is asked again, and again where that gave another reply (the
+    # same words a second time would be the same question).
+    attempts = [record["attempt"] for record in records]
+    assert attempts[:12] == [0] * 6 + [1] * 6
+    assert set(attempts[12:]) == {2}
+    assert len({record["key"] for record in records}) == len(records) > 12
+    assert all(record["fed"]["audio_tokens"] > 0 for record in records)
+    longer = [record["usage"]["prompt_tokens"] for record in records if record["attempt"] == 1]
+    assert min(longer) > max(json.loads(line)["usage"]["prompt_tokens"] for line in first)
+    # Repeating asks nothing; scoring works with and without the re-asks.
+    assert infer(dataclasses.replace(config, reask=2)) == (0, 0)
+    for reask, attempt in ((True, 2), (False, 0)):
+        assert run_eval(EvalConfig((tmp_path,), resamples=50, reask=reask)) == 0
+        answers = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+        assert max(answer.get("attempt", 0) for answer in answers) == attempt
+        assert all(answer["reason"] for answer in answers)
 
 
 def test_show_prompt(

@@ -26,7 +26,21 @@ BLEMORE6 = label_space("blemore6").labels
 # --- Values of every kind ---------------------------------------------------------------------------------------------
 
 scores = st.none() | st.floats(0, 1) | st.integers(0, 1)
-texts = st.none() | st.text(max_size=40)
+awkward = [
+    "a } b",
+    "{",
+    "[x",
+    'He says "no".',
+    "// x # y",
+    "a\nb",
+    "N/A",
+    "",
+    "it's",
+    "“so”, 'so'",
+    "label: Joy",
+    "\\n \\",
+]
+texts = st.none() | st.text(max_size=40) | st.sampled_from(awkward)
 words = st.sampled_from(
     ["happy", "at ease", "in a hurry", "开心", "self-assured", "can't wait", "über", "sad", "wistful"]
 )
@@ -221,6 +235,9 @@ HOSTILE: dict[str, Callable[[int], str]] = {
     "semicolons": lambda n: "Label: Joy;" + " a;" * (n // 3),
     "times": lambda n: "Time: 00:01-00:02\nEmotion: Joy\n" * (n // 31),
     "pipes": lambda n: "| a | b |\n|---|---|\n" + "| Label | Joy |\n" * (n // 16),
+    "delimiter row": lambda n: "| a |\n|" + "-" * n + "x|",
+    "option": lambda n: "A" + " " * n + "b",
+    "indented": lambda n: " " * n + "A" + " " * n + ". b",
     "marks": lambda n: "- " * (n // 2) + "Joy",
     "underscores": lambda n: "_" * n,
     "stars": lambda n: "*" * n + ": Joy",
@@ -250,15 +267,17 @@ HOSTILE: dict[str, Callable[[int], str]] = {
 @pytest.mark.parametrize("shape", HOSTILE)
 def test_hostile_text_takes_linear_time(shape: str) -> None:
     def seconds(size: int) -> float:
-        reply = HOSTILE[shape](size)
-        start = time.perf_counter()
-        for name in ("OneOf:basic7", "AnyOf:goemotions28", "AnyOf:open", "Timeline:emos", "Blend:blemore6"):
-            assert isinstance(parse(reply, kind(name)), Parsed | Unparsed)
-        return time.perf_counter() - start
+        reply, best = HOSTILE[shape](size), float("inf")
+        for _ in range(2):
+            start = time.process_time()  # the machine may be busy with something else
+            for name in ("OneOf:basic7", "AnyOf:goemotions28", "AnyOf:open", "Timeline:emos", "Blend:blemore6"):
+                assert isinstance(parse(reply, kind(name)), Parsed | Unparsed)
+            best = min(best, time.process_time() - start)
+        return best
 
-    small, large = seconds(10_000), seconds(100_000)
+    small, large = seconds(5_000), seconds(50_000)
     # Ten times the text may take ten times the time; quadratic work would take a hundred times.
-    assert large < 30 * small + 0.2, f"{small:.3f} s for 10 kB, {large:.3f} s for 100 kB"
+    assert large < 30 * small + 0.2, f"{small:.3f} s for 5 kB, {large:.3f} s for 50 kB"
 
 
 @pytest.mark.parametrize(
