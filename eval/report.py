@@ -6,12 +6,14 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from eval.answers import Answer
 from eval.metrics.table import METRICS
 from eval.scores import ALL, Row, Scores
 from infer.engine import Reply
+from tasks.task import Sample, Task
 
 # Narrower than this rich would cut numbers off; a narrow terminal wraps the lines instead.
 TABLE_WIDTH = 130
@@ -19,13 +21,21 @@ TABLE_WIDTH = 130
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """Everything that a report shows of one run."""
+    """Everything that a report shows of one run. `answers` are in the order of `samples`; `replies` are the first
+    replies by sample id; `facts` is run.json."""
 
-    name: str
+    folder: Path
+    task: Task
     facts: Mapping[str, Any]
+    samples: Sequence[Sample]
     scores: Scores
     answers: Sequence[Answer]
     replies: Mapping[str, Reply]
+
+    @property
+    def name(self) -> str:
+        """What tells the run from others: its directory's name."""
+        return self.folder.name
 
 
 def number(value: float | None, digits: int = 3) -> str:

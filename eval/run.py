@@ -65,7 +65,7 @@ def evaluate(folder: Path, count: int = RESAMPLES, seed: int = 0, *, reask: bool
     scores = score(task, samples, answers, count, seed)
     write_atomic(folder / SCORES, json.dumps(_record(scores), indent=1, ensure_ascii=False) + "\n")
     asked = {sample.id: replies[sample.id] for sample in samples if sample.id in replies}
-    result = RunResult(folder.name, facts, scores, answers, asked)
+    result = RunResult(folder, task, facts, samples, scores, answers, asked)
     write_atomic(folder / REPORT, markdown(result))
     return result
 

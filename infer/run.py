@@ -168,8 +168,8 @@ def ask(
     """Sends what has no reply yet through the engine into the store; returns the reasons of failures with counts.
 
     `load()` is called when the first request needs an engine, so a finished run repeats in seconds. Each reply is on
-    disk before the next one is asked for. Replies that cannot be read are asked again up to `reask` times; a re-ask that
-    would repeat an earlier one word for word is not made.
+    disk before the next one is asked for. Replies that cannot be read are asked again up to `reask` times; a re-ask
+    that would repeat an earlier one word for word is not made.
     """
     loaded = cache(load)
     failures = _ask_once(samples, question, store, loaded, threads, 0, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,7 +55,7 @@ def run(name: str = "first", texts: Sequence[str] = (), **config: Any) -> RunRes
         "config": {"task": TASK.full_name, "model": {"model": "tiny", "family": "f"}, "split": "test", **config},
         "versions": {"python": "3.11.9"},
     }
-    return RunResult(name, facts, score(TASK, items, answers, 200), answers, replies)
+    return RunResult(Path(name), TASK, facts, items, score(TASK, items, answers, 200), answers, replies)
 
 
 def cells(line: str) -> list[str]:
@@ -154,7 +155,7 @@ def test_a_run_in_which_everything_failed_has_a_report() -> None:
     items = [Sample(f"s{i}", {"label": "calm"}, meta={"speaker": f"p{i}"}) for i in range(3)]
     answers = [Answer(item.id, error="media: broken") for item in items]
     replies = {item.id: Reply(item.id, "k", error="media: broken") for item in items}
-    text = markdown(RunResult("r", run().facts, score(TASK, items, answers, 50), answers, replies))
+    text = markdown(RunResult(Path("r"), TASK, run().facts, items, score(TASK, items, answers, 50), answers, replies))
     first = tables(text)["mood@7: tiny"][1]
     assert first[-3:] == ["3", "0", "3"]
     assert first[1].startswith("0.000")
@@ -164,7 +165,7 @@ def test_a_run_in_which_everything_failed_has_a_report() -> None:
 def test_one_group_is_shown_without_an_interval() -> None:
     items = [Sample(f"s{i}", {"label": "calm"}, meta={"speaker": "one"}) for i in range(3)]
     answers = [Answer(item.id, {"label": "calm"}, "schema") for item in items]
-    text = markdown(RunResult("r", run().facts, score(TASK, items, answers, 50), answers, {}))
+    text = markdown(RunResult(Path("r"), TASK, run().facts, items, score(TASK, items, answers, 50), answers, {}))
     assert tables(text)["mood@7: tiny"][1][1:3] == ["1.000", "1.000"]
     assert "None" not in text
 
