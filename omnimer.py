@@ -24,6 +24,7 @@ COMMANDS = {
     "check": Command("infer.check", "CheckConfig", "look at the data before a long run"),
     "infer": Command("infer.run", "InferConfig", "ask a model about every sample of a task"),
     "eval": Command("eval.run", "EvalConfig", "answers, scores and a report from runs"),
+    "annotators": Command("eval.annotators.run", "AnnotatorsConfig", "agreement of annotators, and consensus labels"),
     "parse": Command("prompts.parse_command", "ParseConfig", "read replies from standard input"),
 }
 

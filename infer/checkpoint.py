@@ -89,12 +89,14 @@ class Checkpoint:
         return AutoProcessor.from_pretrained(self._folder)
 
 
-# Files up to this size are hashed whole; of larger ones (weight shards) name and size are taken.
+# Files up to this size are hashed whole; of larger ones (weight shards) so many pieces, spread evenly: training again
+# changes all of a shard, and hashing 60 GB whole would take longer than loading them.
 HASHED_BYTES = 64 << 20
+PIECES, PIECE_BYTES = 64, 64 << 10
 
 
 def _folder_hash(folder: Path) -> str:
-    """SHA-256 over names, sizes and (for small files) contents of a checkpoint folder's files, as hex.
+    """SHA-256 over names, sizes and contents (of large files: pieces) of a checkpoint folder's files, as hex.
 
     A hub snapshot folder is named by its commit, which covers the large files.
     """
@@ -106,4 +108,9 @@ def _folder_hash(folder: Path) -> str:
         digest.update(f"{path.name}\0{size}\0".encode())
         if size <= HASHED_BYTES:
             digest.update(path.read_bytes())
+            continue
+        with path.open("rb") as stream:
+            for piece in range(PIECES):
+                stream.seek(piece * (size - PIECE_BYTES) // (PIECES - 1))
+                digest.update(stream.read(PIECE_BYTES))
     return digest.hexdigest()

@@ -17,7 +17,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from infer.engine import Fed, Reply
 from tasks.task import Media, Sample
@@ -32,12 +32,23 @@ class StoreFullError(OSError):
 def write_atomic(path: Path, text: str) -> None:
     """Writes `text` so that a reader sees the old file or the new one, never a part; synced to disk."""
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _full(error, path) from None
     temporary.replace(path)
     _sync_folder(path.parent)
+
+
+def _full(error: OSError, path: Path) -> OSError:
+    """StoreFullError for an error that says that the disk is full, else the error itself."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFullError(error.errno, f"{path}: the disk is full")
+    return error
 
 
 def _sync_folder(folder: Path) -> None:
@@ -48,14 +59,21 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def to_line(record: Mapping[str, Any]) -> str:
-    """One JSON line. Lone surrogates of a broken reply are escaped, so that the file stays UTF-8."""
-    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON with readable Chinese. Lone surrogates (a broken reply, a path that is no UTF-8) are escaped, so that a file
+    of it stays UTF-8."""
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
     try:
         text.encode()
     except UnicodeEncodeError:
-        text = json.dumps(record, separators=(",", ":"))
-    return text + "\n"
+        text = json.dumps(value, indent=indent, separators=separators)
+    return text
+
+
+def to_line(record: Mapping[str, Any]) -> str:
+    """One JSON line."""
+    return to_json(record) + "\n"
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -64,20 +82,34 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(stream, 1):
             if not line.endswith(b"\n"):
                 return
-            try:
-                record = json.loads(line)
-            except ValueError:
-                raise ValueError(f"{path}, line {number}: is no JSON; the file is damaged or was edited") from None
+            record = _object(line)
+            if record is None:
+                raise ValueError(f"{path}, line {number}: is no JSON object; the file is damaged or was edited")
             yield record
 
 
 def read_replies(folder: Path) -> Iterator[Reply]:
     """The stored replies of a run, in the order in which they came; later ones of an id replace earlier ones."""
     path = folder / REPLIES
-    for record in read_lines(path) if path.exists() else ():
-        fed = record.pop("fed", {})
-        fed["notes"] = tuple(fed.get("notes", ()))
-        yield Reply(fed=Fed(**fed), **record)
+    for number, record in enumerate(read_lines(path) if path.exists() else (), 1):
+        try:
+            reply = _reply(record)
+        except (TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{path}, line {number}: is no reply ({error}); the file is damaged or was edited"
+            ) from None
+        yield reply
+
+
+def _reply(record: dict[str, Any]) -> Reply:
+    """A reply from its record; TypeError or AttributeError for anything else."""
+    fed = record.pop("fed", {})
+    reply = Reply(fed=Fed(**{**fed, "notes": tuple(fed.get("notes", ()))}), **record)
+    for name in ("id", "key", "text", "error"):
+        value = getattr(reply, name)
+        if not isinstance(value, str) and (value is not None or name in ("id", "key")):
+            raise TypeError(f"{name} is {value!r}")
+    return reply
 
 
 def read_samples(folder: Path) -> Iterator[Sample]:
@@ -99,38 +131,30 @@ class RunStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = self._take_lock()
-        self._replies = folder / REPLIES
-        self.repaired_bytes = _cut_torn_tail(self._replies)
-        self._stream = self._replies.open("ab")
-        # (id, key) -> the error stored, None for a good reply. The key alone is not enough: two samples may be equal.
-        self._outcomes: dict[tuple[str, str], str | None] = {}
-        for reply in read_replies(folder):
-            self._outcomes[reply.id, reply.key] = reply.error
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise ValueError(f"{folder}: is a file; --out is the directory of a run") from None
+        self._lock = _Lock(folder)
+        try:
+            self._replies = folder / REPLIES
+            self.repaired_bytes = _cut_torn_tail(self._replies)
+            # (id, key) -> the error stored, None for a good reply. The key alone is not enough: samples may be equal.
+            self._outcomes: dict[tuple[str, str], str | None] = {}
+            for reply in read_replies(folder):
+                self._outcomes[reply.id, reply.key] = reply.error
+            # Unbuffered: bytes that could not be written must not turn up later.
+            self._stream = self._replies.open("ab", buffering=0)
+        except BaseException:
+            self._lock.release()
+            raise
 
     def __enter__(self) -> RunStore:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stream.close()
-        self._lock.close()
-
-    def _take_lock(self) -> Any:
-        handle = (self.folder / LOCK).open("a+")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            handle.seek(0)
-            holder = handle.read().strip() or "unknown"
-            handle.close()
-            raise ValueError(
-                f"{self.folder}: another process ({holder}) is writing this run; wait for it, or give another --out"
-            ) from None
-        handle.truncate(0)
-        handle.write(f"pid {os.getpid()}")
-        handle.flush()
-        return handle
+        self._lock.release()
 
     def begin(self, config: Mapping[str, Any], facts: Mapping[str, Any], samples: Iterable[Sample]) -> None:
         """Writes run.json and samples.jsonl, or checks that the run found here has the same configuration.
@@ -140,7 +164,7 @@ class RunStore:
         """
         path = self.folder / RUN
         if path.exists():
-            stored = json.loads(path.read_text(encoding="utf-8"))
+            stored = read_run(self.folder)
             differences = list(_differences(stored["config"], json.loads(json.dumps(config))))
             if differences:
                 shown = "\n".join(f"  {name}: there {old!r}, now {new!r}" for name, old, new in differences)
@@ -148,14 +172,12 @@ class RunStore:
                     f"{self.folder} holds a run of another configuration:\n{shown}\n"
                     "give another --out, or repeat the command of that run to resume it"
                 )
-        write_atomic(path, json.dumps({"config": config, **facts}, indent=1, ensure_ascii=False) + "\n")
+        write_atomic(path, to_json({"config": config, **facts}, indent=1) + "\n")
         write_atomic(self.folder / SAMPLES, "".join(to_line(sample_record(sample)) for sample in samples))
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Adds facts to run.json."""
-        path = self.folder / RUN
-        record = json.loads(path.read_text(encoding="utf-8"))
-        write_atomic(path, json.dumps({**record, **facts}, indent=1, ensure_ascii=False) + "\n")
+        write_atomic(self.folder / RUN, to_json({**read_run(self.folder), **facts}, indent=1) + "\n")
 
     def is_done(self, sample_id: str, key: str) -> bool:
         """Whether a reply without an error is stored for this sample under this key."""
@@ -173,26 +195,72 @@ class RunStore:
         Raises StoreFullError when the disk is full; what was half written is taken back.
         """
         lines = []
+        fresh: dict[tuple[str, str], str | None] = {}
         for reply in replies:
             name = (reply.id, reply.key)
-            old = self._outcomes.get(name, "")
+            old = fresh.get(name, self._outcomes.get(name, ""))
             if old is None or (old and old == reply.error):
                 continue
-            self._outcomes[name] = reply.error
+            fresh[name] = reply.error
             lines.append(to_line(dataclasses.asdict(reply)))
         if not lines:
             return 0
-        end = self._stream.tell()
+        end = self._stream.seek(0, os.SEEK_END)
+        rest = memoryview("".join(lines).encode())
         try:
-            self._stream.write("".join(lines).encode())
-            self._stream.flush()
+            while rest:
+                rest = rest[self._stream.write(rest) :]
             os.fsync(self._stream.fileno())
         except OSError as error:
             os.truncate(self._replies, end)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StoreFullError(error.errno, f"{self._replies}: the disk is full") from None
-            raise
+            raise _full(error, self._replies) from None
+        self._outcomes.update(fresh)
         return len(lines)
+
+
+class _Lock:
+    """One writer a run directory, across processes and inside one.
+
+    A POSIX record lock: unlike flock it is not inherited by forked children, so an orphan of a killed run does not keep
+    it. It does not see a second opening by the same process; the set does.
+    """
+
+    _held: ClassVar[set[Path]] = set()
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+        if self._folder in self._held:
+            raise ValueError(f"{folder}: this process ({os.getpid()}) is writing this run already")
+        self._handle = (folder / LOCK).open("a+")
+        try:
+            fcntl.lockf(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._handle.seek(0)
+            holder = self._handle.read().strip() or "unknown"
+            self._handle.close()
+            raise ValueError(
+                f"{folder}: another process ({holder}) is writing this run; wait for it, or give another --out"
+            ) from None
+        self._handle.truncate(0)
+        self._handle.write(f"pid {os.getpid()}")
+        self._handle.flush()
+        self._held.add(self._folder)
+
+    def release(self) -> None:
+        """Lets the next writer in."""
+        self._handle.close()
+        self._held.discard(self._folder)
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """run.json of a run directory; ValueError when it is none."""
+    path = folder / RUN
+    if not path.is_file():
+        raise ValueError(f"{folder}: no {RUN} there; a run directory of `omnimer infer` was expected")
+    record = _object(path.read_bytes())
+    if record is None or not isinstance(record.get("config"), dict):
+        raise ValueError(f"{path}: is no record of a run; it is damaged or was edited")
+    return record
 
 
 def _differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -215,9 +283,11 @@ def _cut_torn_tail(path: Path) -> int:
             start = _line_start(stream, good)
             stream.seek(start)
             line = stream.read(good - start)
-            if line.endswith(b"\n") and _is_json(line):
+            if line.endswith(b"\n") and _object(line) is not None:
                 break
             good = start
+        if good == 0 and size and _lines(stream) > 1:
+            raise ValueError(f"{path}: holds not one reply; it is another file, or damaged: move it away")
         if good < size:
             stream.truncate(good)
             stream.flush()
@@ -238,9 +308,15 @@ def _line_start(stream: Any, end: int) -> int:
     return 0
 
 
-def _is_json(line: bytes) -> bool:
+def _lines(stream: Any) -> int:
+    stream.seek(0)
+    return sum(1 for _ in stream)
+
+
+def _object(data: bytes) -> dict[str, Any] | None:
+    """The JSON object in `data`, None for anything else."""
     try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -281,10 +281,20 @@ def counts(items: Iterable[Sample]) -> dict[str, dict[str, int]]:
     }
 
 
+# Confidence is scored where answers state it, or where label decoding gives probabilities.
+BASIC_METRICS = (
+    *("macro_f1", "accuracy", "weighted_f1"),
+    *("confidence", "ece", "ece_mass", "brier", "aurc"),
+    *("logprob_confidence", "logprob_ece", "logprob_ece_mass", "logprob_brier", "logprob_aurc"),
+)
+FINE_METRICS = (
+    *("set_micro_f1", "set_macro_f1", "set_sample_f1", "set_exact", "set_jaccard", "set_hamming", "label_map"),
+    *("soft_kl", "soft_ce", "soft_js"),
+)
 _COMMON: dict[str, Any] = {
     "version": VERSION,
     "source": "Guo et al., EmoS, ACL 2026; github.com/NLP2CT/EmoS@4fd2d8c",
-    "metrics": ("macro_f1", "accuracy", "weighted_f1"),
+    "metrics": BASIC_METRICS,
     "group": "group",
     "slices": ("language", "tier", "source"),
     "sizes": SIZES,
@@ -303,5 +313,5 @@ COMPACT = Task(
     adapter=compact_samples,
     answer=Record(emotion=OneOf(*label_space("basic7")), goemotions=AnyOf(*label_space("goemotions28"))),
     template="emos_compact_json",
-    **_COMMON,
+    **{**_COMMON, "metrics": (*BASIC_METRICS, *FINE_METRICS)},
 )

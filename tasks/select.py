@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from tasks.task import Root, Sample, Task
+
+MAX_CANDIDATES = 5_000
 
 
 def read_pairs(pairs: Iterable[str], flag: str) -> dict[str, str]:
@@ -30,7 +34,8 @@ def check_options(task: Task, options: Mapping[str, str]) -> dict[str, str]:
             legal = ", ".join(task.options) or "it has none"
             raise ValueError(f"task {task.name} has no option {name!r}; legal: {legal}{_near(name, task.options)}")
         if value not in task.options[name]:
-            raise ValueError(f"option {name}={value!r} of task {task.name}: legal are {', '.join(task.options[name])}")
+            legal = ", ".join(task.options[name]) + _near(value, task.options[name])
+            raise ValueError(f"option {name}={value!r} of task {task.name}: legal are {legal}")
     return {name: options.get(name, values[0]) for name, values in task.options.items()}
 
 
@@ -49,19 +54,20 @@ def read_samples(
     """
     split = split or task.splits[0]
     if split not in task.splits:
-        raise ValueError(f"task {task.name} has no split {split!r}; legal: {', '.join(task.splits)}")
+        raise ValueError(
+            f"task {task.name} has no split {split!r}; legal: {', '.join(task.splits)}{_near(split, task.splits)}"
+        )
     samples = list(task.adapter(root, split))
-    ids = [sample.id for sample in samples]
-    if len(set(ids)) < len(ids):
-        twice = next(name for name in ids if ids.count(name) > 1)
-        raise ValueError(f"task {task.name}: the id {twice!r} occurs more than once")
+    twice, times = Counter(ids_of(samples)).most_common(1)[0] if samples else ("", 0)
+    if times > 1:
+        raise ValueError(f"task {task.name}: the id {twice!r} occurs {times} times; ids have to be unique")
     for name, wanted in (where or {}).items():
         legal = sorted({slice_value(sample, name) for sample in samples} - {""})
         kept = [sample for sample in samples if slice_value(sample, name) == wanted]
         if not kept:
             raise ValueError(
                 f"no sample of {task.name}/{split} has {name}={wanted!r}; "
-                + (f"values there: {_short(legal)}{_near(wanted, legal)}" if legal else f"they have no {name!r}")
+                + (f"values there: {_short(legal)}{_near(wanted, legal)}" if legal else _no_slice(samples, name))
             )
         samples = kept
     if not samples:
@@ -76,8 +82,13 @@ def with_ids(samples: Sequence[Sample], file: Path | None) -> list[Sample]:
     """
     if file is None:
         return list(samples)
-    lines = file.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{file}: is no UTF-8 text; ids, one a line, were expected") from None
     wanted = {line.strip(): number for number, line in enumerate(lines, 1) if line.strip()}
+    if not wanted:
+        raise ValueError(f"{file}: holds no id")
     unknown = wanted.keys() - set(ids_of(samples))
     if unknown:
         first = min(unknown, key=lambda name: wanted[name])
@@ -105,12 +116,19 @@ def ids_of(samples: Iterable[Sample]) -> list[str]:
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def _near(name: str, legal: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(legal), n=1, cutoff=0.5)
-    return f" (did you mean {near[0]}?)" if near else ""
+    """` (did you mean …?)` in any case of letters, or "". Of very many candidates the first are tried."""
+    folded = {candidate.casefold(): candidate for candidate in islice(legal, MAX_CANDIDATES)}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+    return f" (did you mean {folded[near[0]]}?)" if near else ""
+
+
+def _no_slice(samples: Sequence[Sample], name: str) -> str:
+    names = ["language", *dict.fromkeys(key for sample in samples for key in sample.meta)]
+    return f"they have no {name!r}; slices there: {_short(names)}{_near(name, names)}"
 
 
 def _short(values: Sequence[str]) -> str:

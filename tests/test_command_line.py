@@ -430,6 +430,7 @@ def test_eval_of_what_is_no_run_is_2(omnimer: Run, tmp_path: Path, kind: str) ->
     assert found.code == 2
     assert str(place) in found.said
     assert "run.json" in found.said
+    assert "Errno" not in found.said, "in words"
 
 
 def test_one_bad_run_among_several_is_2(omnimer: Run, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -19,14 +20,14 @@ from typing import Any, get_args
 import pytest
 
 from eval.metrics.table import METRICS
-from omnimer import COMMANDS
+from omnimer import COMMANDS, main
 from prompts.render import load_template, template_names
 from tasks.kinds import KINDS
 from tasks.labels import label_space, label_space_names
 from tasks.registry import TASKS
 from tasks.select import check_options, read_samples
 from tasks.synthetic import generate
-from tasks.task import AnswerKind, Media, OneOf, Record, Root, Task
+from tasks.task import AnswerKind, OneOf, Record, Root, Task
 from tests.test_command_line import shown, write_run
 
 ROOT = Path(__file__).parents[1]
@@ -181,22 +182,6 @@ def test_the_base_install_runs(words: list[str], stdin: str, said: str, base: Pa
     assert said in done.stdout
 
 
-def test_reading_emos_needs_the_base_install_alone(tmp_path: Path) -> None:
-    if not EMOS.is_dir():
-        pytest.skip("needs the EmoS annotations beside the checkout")
-    lines = (
-        "from pathlib import Path",
-        "from tasks.registry import task",
-        "from tasks.select import read_samples",
-        "from tasks.task import Root",
-        f"print(len(read_samples(task('emos-compact'), Root(Path({str(EMOS)!r})), 'test')))",
-    )
-    body = "\n".join(lines)
-    done = light(body, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 1000
-
-
 def test_every_module_can_be_imported_on_the_base_install(tmp_path: Path) -> None:
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in CODE]
     body = f"for name in {names!r}:\n    importlib.import_module(name)\nprint('all')"
@@ -208,14 +193,18 @@ def test_every_module_can_be_imported_on_the_base_install(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_answers_in_under_a_second(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = [sys.executable, str(ROOT / "omnimer.py"), name, "--help"]
-    times: list[float] = []
-    while len(times) < 3 or (min(times) >= 1 and len(times) < 8):  # more tries than three only on a machine under load
-        start = time.monotonic()
+    walls, cores = [], []
+    for _ in range(3):
+        start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(words, capture_output=True, check=True, timeout=60)
-        times.append(time.monotonic() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        walls.append(time.monotonic() - start)
+        cores.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     with capsys.disabled():
-        print(f" [omnimer {name} --help: {min(times):.2f} s]", end="")
-    assert min(times) < 1
+        print(f" [omnimer {name} --help: {min(walls):.2f} s, of a core {min(cores):.2f} s]", end="")
+    # where others compete for the cores, the clock on the wall measures them
+    busy = os.getloadavg()[0] > 0.75 * (os.cpu_count() or 1)
+    assert min(cores if busy else walls) < 1
 
 
 # --- tables without holes
@@ -323,24 +312,41 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Root]:
     return found
 
 
+READ = """
+import json
+from pathlib import Path
+from tasks.registry import task
+from tasks.select import read_samples
+from tasks.task import Root
+print(json.dumps([
+    [s.id, s.gold, s.language, dict(s.meta), [str(m.path) for m in s.media]]
+    for s in read_samples(task({name!r}), Root(Path({data!r})), "all")
+]))
+"""
+
+
 @every_task
-def test_group_and_slices_of_every_task_are_in_its_samples(task: Task, roots: dict[str, Root]) -> None:
+def test_every_task_is_read_on_the_base_install(task: Task, roots: dict[str, Root], tmp_path: Path) -> None:
+    """And its samples have what group, slices and answer kind of the task speak of."""
     root = roots.get(task.name.split("-")[0])
     if root is None:
         pytest.skip("needs the data set beside the checkout")
-    samples = read_samples(task, root, "all")
-    assert task.sizes.get("all", len(samples)) == len(samples)
+    done = light(READ.format(name=task.name, data=str(root.data)), tmp_path)
+    assert done.returncode == 0, done.stderr
+    samples = json.loads(done.stdout)
+    assert len(samples) == task.sizes.get("all", len(samples)) > 1
     kind = task.answer.emotion if isinstance(task.answer, Record) else task.answer
     assert isinstance(kind, OneOf)
     key = "emotion" if isinstance(task.answer, Record) else "label"
-    for sample in samples:
-        assert sample.meta[task.group] not in (None, "")
-        assert sample.gold is not None
-        assert sample.gold[key] in kind.labels
-        assert all(isinstance(medium, Media) for medium in sample.media)
-    for name in task.slices:
-        assert any(sample.meta.get(name) for sample in samples) or name == "language"
-    assert len({sample.meta[task.group] for sample in samples}) > 1
+    for name, gold, _, meta, media in samples:
+        assert gold[key] in kind.labels, name
+        assert meta[task.group] not in (None, ""), name
+        assert media, name
+    assert len({meta[task.group] for _, _, _, meta, _ in samples}) > 1
+    for slice_name in task.slices:
+        assert any(
+            meta.get(slice_name) or (slice_name == "language" and language) for _, _, language, meta, _ in samples
+        )
 
 
 @pytest.mark.parametrize("name", ["synthetic", "synthetic-compact"])
@@ -408,16 +414,22 @@ def test_links_of_the_readme_lead_somewhere() -> None:
     assert not [link for link in links if "://" not in link and not (ROOT / link).exists()]
 
 
-def test_the_readme_names_every_command_and_flag_rightly() -> None:
+def test_the_readme_names_every_command_and_flag_rightly(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A command or flag in a code block or in backticks exists."""
     text = (ROOT / "README.md").read_text(encoding="utf-8").replace("mypy --strict", "mypy")
     code = "\n".join([*re.findall(r"```\n(.*?)```", text, re.DOTALL), *re.findall(r"`([^`\n]+)`", text)])
-    named = set(re.findall(r"\bomnimer ([a-z]+)\b", code)) - {"tasks"}
+    named = set(re.findall(r"\bomnimer ([a-z]+)\b", code))
+    assert len(named) > 3
     assert named <= COMMANDS.keys()
-    words = [sys.executable, str(ROOT / "omnimer.py"), "infer", "--help"]
-    plain = subprocess.run(words, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"})
-    legal = set(re.findall(r"--[a-z-]+", plain.stdout)) | {"--help"}
-    assert set(re.findall(r"(?<![\w-])--[a-z-]+", code)) <= legal
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in COMMANDS:
+        assert main([name, "--help"]) == 0
+    legal = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) | {"--help"}
+    flags = set(re.findall(r"(?<![\w-])--[a-z-]+", code))
+    assert "--data" in flags
+    assert flags <= legal
 
 
 def test_the_readme_states_the_supported_versions() -> None:

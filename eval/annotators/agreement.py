@@ -59,7 +59,8 @@ def _beyond_chance(observed: float, chance: float) -> float:
 
 def nominal_distance(shared: Floats, first: Floats, second: Floats) -> Floats:
     """0 for equal sets, else 1, from the sizes |A & B|, |A|, |B|."""
-    return 1.0 - ((shared == first) & (shared == second))
+    far: Floats = np.where((shared == first) & (shared == second), 0.0, 1.0)
+    return far
 
 
 def jaccard_distance(shared: Floats, first: Floats, second: Floats) -> Floats:
@@ -77,7 +78,8 @@ def masi_distance(shared: Floats, first: Floats, second: Floats) -> Floats:
     equal = (shared == first) & (shared == second)
     within = (shared == first) | (shared == second)
     monotony = np.where(equal, 1.0, np.where(shared == 0, 0.0, np.where(within, 2 / 3, 1 / 3)))
-    return 1.0 - (1.0 - jaccard_distance(shared, first, second)) * monotony
+    far: Floats = 1.0 - (1.0 - jaccard_distance(shared, first, second)) * monotony
+    return far
 
 
 DISTANCES: dict[str, Distance] = {
@@ -148,7 +150,13 @@ def cardinality(chosen: Flags) -> float:
     return float(sizes.mean()) if sizes.size else float("nan")
 
 
+def union(chosen: Flags) -> Flags:
+    """Whether anyone gave the label, bool [items, labels], of sets bool [items, annotators, labels]."""
+    found: Flags = np.logical_or.reduce(chosen, axis=1)
+    return found
+
+
 def union_sizes(chosen: Flags) -> Codes:
     """How many different labels each item got from anyone, int64 [items], of sets bool [items, annotators, labels]."""
-    sizes: Codes = chosen.any(1).sum(-1)
+    sizes: Codes = union(chosen).sum(-1)
     return sizes

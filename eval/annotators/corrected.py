@@ -89,7 +89,7 @@ def vote(labels: Collection[str], original: str) -> str:
 
 
 def by_votes(votes: Sequence[Sequence[str]]) -> tuple[list[Corrected], DawidSkene]:
-    """The procedure of the last 2,000: Dawid-Skene over the basic emotions of the annotators, votes [clips][annotators].
+    """The procedure of the last 2,000: Dawid-Skene over the annotators' basic emotions, votes [clips][annotators].
 
     Label and confidence are the most probable emotion and its posterior, the second likewise; `ds_high_conf` from 0.5
     on, else `ds_low_conf`. The original emotion enters through `vote` alone. Also gives the model back.

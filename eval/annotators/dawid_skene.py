@@ -39,16 +39,22 @@ class DawidSkene:
 
     @property
     def label(self) -> Codes:
-        """Most probable label, int64 [items]; ties (within 1e-9) go to the first; MISSING where there is none."""
-        best = np.nanmax(self.posterior, axis=1, initial=-np.inf, keepdims=True)
-        tied = self.posterior >= best - TIED
-        return np.where(tied.any(1), tied.argmax(1), MISSING)
+        """Most probable label, int64 [items]; ties go to the first; MISSING where there is none."""
+        return most_probable(self.posterior)
 
     @property
     def confidence(self) -> Floats:
         """Probability of that label, float64 [items], in (0, 1]; NaN where there is none."""
         best: Floats = self.posterior.max(axis=1, initial=0.0)
         return best
+
+
+def most_probable(posterior: Floats) -> Codes:
+    """Position of the highest of each row, int64 [items], of [items, labels]; ties (within 1e-9) go to the first, and
+    a row of NaN has MISSING."""
+    best = np.nanmax(posterior, axis=1, initial=-np.inf, keepdims=True)
+    tied = posterior >= best - TIED
+    return np.where(tied.any(1), tied.argmax(1), MISSING)
 
 
 def dawid_skene(votes: Codes, labels: int, steps: int = STEPS, tolerance: float = TOLERANCE) -> DawidSkene:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from eval.annotators.books import Annotated, as_released, basic_votes, goemotion_sets, originals, soft_labels
-from eval.annotators.consensus import consensus
+from eval.annotators.consensus import Line, consensus, consensus_lines, tally
 from eval.annotators.corrected import Corrected, by_share, by_votes, vote
+from eval.annotators.ratings import Ratings
 from tasks.emos_release import goemotions
 from tasks.emos_tables import read_table
 
-T = TypeVar("T")
 NEAR = 1e-9
 SHOWN = 5
 # Rows of a part whose released soft labels are not those of the books, and why; found by comparing them all.
@@ -51,7 +50,7 @@ def compare(part: str, column: str, ours: Sequence[object], released: Sequence[o
     return Check(part, column, len(ours), len(ours) - len(differs), None, differs)
 
 
-def reproduce(base: Path, parts: dict[str, Annotated]) -> list[Check]:
+def reproduce(base: Path, parts: Mapping[str, Annotated]) -> list[Check]:
     """Every derived column of the release: votes and Dawid-Skene (first, latter, last2000), soft labels (all four),
     the corrected basic emotion by both procedures (first3000, last2000)."""
     checks = []
@@ -61,13 +60,18 @@ def reproduce(base: Path, parts: dict[str, Annotated]) -> list[Check]:
     return checks
 
 
+def unexplained(checks: Sequence[Check]) -> list[Check]:
+    """The checks with a row that differs for no known reason."""
+    return [check for check in checks if any((check.part, i) not in KNOWN for i in check.other)]
+
+
 def _dawid_skene(annotated: Annotated) -> list[Check]:
     name, ratings = annotated.part.name, basic_votes(annotated)
     found = consensus(ratings)
-    votes = [tuple(ratings.labels[k] for k in row) for row in ratings.votes]
+    voted = [tuple(ratings.labels[k] for k in row) for row in ratings.votes]
     columns: tuple[tuple[str, list[object], Callable[..., object]], ...] = (
-        ("votes", list(votes), lambda row: row.votes),
-        ("unique_labels", [len(set(row)) for row in votes], lambda row: row.unique),
+        ("votes", list(voted), lambda row: row.votes),
+        ("unique_labels", [len(set(row)) for row in voted], lambda row: row.unique),
         ("ds_label", [ratings.labels[k] for k in found.code], lambda row: row.label),
         ("ds_confidence", list(map(float, found.confidence)), lambda row: row.confidence),
     )
@@ -83,18 +87,55 @@ def _soft(annotated: Annotated) -> list[Check]:
     ]  # fmt: skip
 
 
+def votes(annotated: Annotated) -> Ratings | None:
+    """The basic emotions of the annotators of a part, recomputed: from their books (zh), or from their GoEmotions and
+    the original emotion (last2000). None for first3000, which was corrected without votes."""
+    if annotated.part.language == "zh":
+        return basic_votes(annotated)
+    return basic_votes(annotated, _votes(annotated)) if annotated.part.votes else None
+
+
+def _votes(annotated: Annotated) -> list[tuple[str, ...]]:
+    sets = goemotion_sets(annotated)
+    named = [[{sets.labels[k] for k in np.flatnonzero(cell)} for cell in row] for row in sets.chosen]
+    return [tuple(vote(cell, o) for cell in row) for row, o in zip(named, originals(annotated), strict=True)]
+
+
+def _shares(annotated: Annotated) -> list[Corrected]:
+    softs, original = soft_labels(goemotion_sets(annotated)), originals(annotated)
+    found = []
+    for row, soft, first in zip(annotated.rows, softs, original, strict=True):
+        try:
+            found.append(by_share(soft, first))
+        except ValueError as error:
+            raise ValueError(f"{row.id} in part {annotated.part.name}: {error}") from None
+    return found
+
+
+def release_lines(parts: Mapping[str, Annotated]) -> Iterator[Line]:
+    """The basic emotion of every clip, recomputed by the procedure of its part, in release order.
+
+    Votes are of basic emotions, in first3000 of GoEmotions labels, which is all that its annotators gave.
+    """
+    for annotated in parts.values():
+        ratings = votes(annotated)
+        if ratings is not None:
+            yield from consensus_lines(ratings, consensus(ratings))
+            continue
+        sets = goemotion_sets(annotated)
+        for row, found, counts in zip(annotated.rows, _shares(annotated), sets.chosen.sum(1), strict=True):
+            yield Line(row.id, (found.label,), (found.confidence,), tally(sets.labels, counts))
+
+
 def _corrected(base: Path, annotated: Annotated) -> list[Check]:
-    part, rows = annotated.part, annotated.rows
-    sets, original = goemotion_sets(annotated), originals(annotated)
+    part, rows, original = annotated.part, annotated.rows, originals(annotated)
     checks = []
-    found: list[Corrected]
     if part.votes:
-        named = [[{sets.labels[k] for k in np.flatnonzero(cell)} for cell in row] for row in sets.chosen]
-        votes = [tuple(vote(cell, first) for cell in row) for row, first in zip(named, original, strict=True)]
-        checks.append(compare(part.name, "basic_vote_*", votes, [row.votes for row in rows]))
-        found, _ = by_votes(votes)
+        voted = _votes(annotated)
+        checks.append(compare(part.name, "basic_vote_*", voted, [row.votes for row in rows]))
+        found, _ = by_votes(voted)
     else:
-        found = [by_share(soft, first) for soft, first in zip(soft_labels(sets), original, strict=True)]
+        found = _shares(annotated)
     extra = [f"basic_goemotion_{which}" for which in ("best", "best_prob", "second", "second_prob")]
     table = read_table(base / part.labels, [*extra, "basic_changed"])
     text = table.columns

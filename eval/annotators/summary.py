@@ -15,10 +15,11 @@ from eval.annotators.agreement import (
     fleiss_kappa,
     jaccard,
     krippendorff_alpha,
+    union,
     union_sizes,
 )
 from eval.annotators.consensus import Consensus, consensus, plain
-from eval.annotators.ratings import MISSING, Codes, Ratings
+from eval.annotators.ratings import MISSING, Codes, Flags, Ratings
 
 
 def summarise(ratings: Ratings, found: Consensus | None = None) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def summarise(ratings: Ratings, found: Consensus | None = None) -> dict[str, Any
         "different_labels": _histogram(union_sizes(ratings.chosen[ratings.rated.any(1)])),
         **(_single(ratings, found) if ratings.single else _sets(ratings, found)),
         "distribution": _distribution(ratings, found),
-        "consensus": _consensus(found),
+        "consensus": _consensus(ratings, found),
         "notes": _notes(ratings, found),
     }
     return record
@@ -92,12 +93,14 @@ def _sets(ratings: Ratings, found: Consensus) -> dict[str, Any]:
     both = {name: rated[:, a] & rated[:, b] for name, a, b in _pairs(ratings)}
     against: dict[str, dict[str, list[int]]] = {}
     for m, name in enumerate(ratings.annotators):
-        own, ours = chosen[rated[:, m], m], found.chosen[rated[:, m]]
-        counts = np.stack([(own & ours).sum(0), (own & ~ours).sum(0), (~own & ours).sum(0)], axis=1)
+        own: Flags = chosen[rated[:, m], m]
+        ours: Flags = found.chosen[rated[:, m]]
+        kinds = (own & ours, own & ~ours, ~own & ours)
+        counts = np.stack([np.count_nonzero(kind, axis=0) for kind in kinds], axis=1)
         against[name] = dict(zip(ratings.labels, counts.tolist(), strict=True))
     return {
         "cardinality": {name: plain(cardinality(chosen[rated[:, m], m])) for m, name in enumerate(ratings.annotators)},
-        "union_mean": plain(cardinality(chosen.any(1)[rated.any(1)])),
+        "union_mean": plain(cardinality(union(chosen[rated.any(1)]))),
         "jaccard": {
             name: plain(jaccard(chosen[both[name], a], chosen[both[name], b])) for name, a, b in _pairs(ratings)
         },
@@ -112,14 +115,21 @@ def _distribution(ratings: Ratings, found: Consensus) -> dict[str, dict[str, int
     return {name: dict(zip(ratings.labels, own, strict=True)) for name, own in counts.items()}
 
 
-def _consensus(found: Consensus) -> dict[str, Any]:
+def _consensus(ratings: Ratings, found: Consensus) -> dict[str, Any]:
+    """`against_majority`: items on which some label that more than half gave is not in the consensus. `from_nobody`:
+    items with a label in the consensus that no annotator gave."""
     confidence = found.confidence[~np.isnan(found.confidence)]
+    counts = ratings.chosen.sum(1)
+    majority = 2 * counts > ratings.rated.sum(1)[:, None]
     return {
+        "method": found.method,
         "items_with_a_label": len(confidence),
         "mean_confidence": plain(float(confidence.mean())) if len(confidence) else None,
         "median_confidence": plain(float(np.median(confidence))) if len(confidence) else None,
-        "steps": max(model.steps for model in found.models),
-        "last_change": max(model.change for model in found.models),
+        "against_majority": int((majority & ~found.chosen).any(1).sum()),
+        "from_nobody": int((found.chosen & (counts == 0)).any(1).sum()),
+        "steps": max((model.steps for model in found.models), default=0),
+        "last_change": max((model.change for model in found.models), default=0.0),
     }
 
 

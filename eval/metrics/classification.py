@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.metrics.metric import DEFAULTS, Options, Value, label_of, primary, ratio
+from tasks.task import AnswerKind
+
 Counts = NDArray[np.float64]
 
 
@@ -42,53 +45,66 @@ def encode(gold: Sequence[str], answers: Sequence[str | None], labels: Sequence[
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
+def confusions(
+    gold: Sequence[Value], answers: Sequence[Value | None], kind: AnswerKind, options: Options = DEFAULTS
+) -> Counts:
+    """One confusion matrix a sample, float64 [samples, labels, labels + 1]; the last column is "no answer"."""
+    del options  # a single label is what it is
+    labels = primary(kind)[1]
+    codes = encode([str(label_of(value, kind)) for value in gold], [label_of(value, kind) for value in answers], labels)
+    table = np.zeros((len(codes), len(labels), len(labels) + 1))
+    table[np.arange(len(codes)), codes[:, 0], codes[:, 1]] = 1.0
+    return table
+
+
 def accuracy(counts: Counts) -> Counts:
-    """Correct / n. `counts` is [..., labels, labels + 1]; the result [...], in [0, 1], NaN for n = 0.
+    """Correct / n. `counts` is [..., labels, labels + 1]; the result [...], in [0, 1], best 1, NaN for n = 0.
 
     Equals sklearn.metrics.accuracy_score with an own label for "no answer".
     """
     hits = np.trace(counts[..., :-1], axis1=-2, axis2=-1)
-    return _ratio(hits, counts.sum((-2, -1)))
+    return ratio(hits, counts.sum((-2, -1)))
 
 
-def precision_recall_f1(counts: Counts) -> tuple[Counts, Counts, Counts]:
-    """Per-class precision, recall and F1, each [..., labels], in [0, 1].
+def precision_recall_f1(hits: Counts, answered: Counts, support: Counts) -> tuple[Counts, Counts, Counts]:
+    """Precision, recall and F1 from counts of hits, answers and gold, all [...]; each [...], in [0, 1], best 1.
 
     0 where a class is never answered (precision) or never in gold (recall); NaN in all three for a class that is
     neither. Equals sklearn.metrics.precision_recall_fscore_support(labels=labels) on classes that occur.
     """
-    hits = np.diagonal(counts[..., :-1], axis1=-2, axis2=-1)
-    answered = counts[..., :-1].sum(-2)
-    support = counts.sum(-1)
     occurs = answered + support > 0
-    precision = np.where(occurs, _ratio(hits, answered, empty=0.0), np.nan)
-    recall = np.where(occurs, _ratio(hits, support, empty=0.0), np.nan)
-    f1 = _ratio(2 * hits, answered + support)
-    return precision, recall, f1
+    precision = np.where(occurs, ratio(hits, answered, empty=0.0), np.nan)
+    recall = np.where(occurs, ratio(hits, support, empty=0.0), np.nan)
+    return precision, recall, ratio(2 * hits, answered + support)
+
+
+def margins(counts: Counts) -> tuple[Counts, Counts, Counts]:
+    """Hits, answers and gold of each class, [..., labels] each, of confusion counts [..., labels, labels + 1]."""
+    hits = np.diagonal(counts[..., :-1], axis1=-2, axis2=-1)
+    return hits, counts[..., :-1].sum(-2), counts.sum(-1)
 
 
 def macro_f1(counts: Counts) -> Counts:
-    """Unweighted mean of the classes' F1, in [0, 1]; [...] for counts [..., labels, labels + 1].
+    """Unweighted mean of the classes' F1, in [0, 1], best 1, NaN for n = 0; [...] for counts [..., labels, labels + 1].
 
     A class that occurs neither in gold nor in answers is left out (scikit-learn's zero_division=nan), so that the
     slices of a data set, which may lack a class, stay comparable; where all classes occur it is the usual macro-F1.
+
+    Equals sklearn.metrics.f1_score(average="macro", labels=labels, zero_division=nan).
     """
-    f1 = precision_recall_f1(counts)[2]
+    f1 = precision_recall_f1(*margins(counts))[2]
     there = ~np.isnan(f1)
-    return _ratio(np.where(there, f1, 0.0).sum(-1), there.sum(-1).astype(float))
+    return ratio(np.where(there, f1, 0.0).sum(-1), there.sum(-1).astype(np.float64))
 
 
 def weighted_f1(counts: Counts) -> Counts:
-    """Mean of the classes' F1 weighted by support, in [0, 1]; NaN for n = 0. The field's WAF."""
-    f1 = np.nan_to_num(precision_recall_f1(counts)[2])
+    """Mean of the classes' F1 weighted by support, in [0, 1], best 1, NaN for n = 0. The field's WAF.
+
+    Equals sklearn.metrics.f1_score(average="weighted", labels=labels).
+    """
+    f1 = np.nan_to_num(precision_recall_f1(*margins(counts))[2])
     support = counts.sum(-1)
-    return _ratio((f1 * support).sum(-1), support.sum(-1))
-
-
-def _ratio(above: Counts, below: Counts, empty: float = np.nan) -> Counts:
-    """above / below, `empty` where below is 0."""
-    result: Counts = np.divide(above, below, out=np.full(np.shape(below), empty), where=np.asarray(below) > 0)
-    return result
+    return ratio((f1 * support).sum(-1), support.sum(-1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +119,15 @@ class ClassScore:
     answered: int
 
 
+def class_scores(hits: Counts, answered: Counts, support: Counts, labels: Sequence[str]) -> list[ClassScore]:
+    """One row a class from its counts [labels] of hits, answers and gold; NaN for a class that does not occur."""
+    columns = (*precision_recall_f1(hits, answered, support), support, answered)
+    return [
+        ClassScore(label, float(precision), float(recall), float(f1), int(gold), int(told))
+        for label, precision, recall, f1, gold, told in zip(labels, *columns, strict=True)
+    ]
+
+
 def per_class(counts: Counts, labels: Sequence[str]) -> list[ClassScore]:
     """The per-class table of one confusion matrix [labels, labels + 1]; NaN for a class that does not occur."""
-    precision, recall, f1 = precision_recall_f1(counts)
-    return [
-        ClassScore(
-            label,
-            float(precision[i]),
-            float(recall[i]),
-            float(f1[i]),
-            int(counts[i].sum()),
-            int(counts[:, i].sum()),
-        )
-        for i, label in enumerate(labels)
-    ]
+    return class_scores(*margins(counts), labels)

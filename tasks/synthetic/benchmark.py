@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tasks.emos import BASIC_METRICS, FINE_METRICS
 from tasks.labels import label_space
 from tasks.synthetic.layout import ANNOTATIONS, CARRIERS, CLIPS, MANIFEST, VERSION, annotation_columns, go29
 from tasks.task import AnyOf, Media, OneOf, Record, Root, Sample, Task
@@ -163,7 +164,7 @@ SYNTHETIC = Task(
     adapter=samples,
     answer=OneOf(*label_space("basic7")),
     template="oneof_json",
-    metrics=("macro_f1", "accuracy", "weighted_f1"),
+    metrics=BASIC_METRICS,
     group="speaker",
     slices=("language", "tier", "carrier", "transcript_kind"),
     splits=SPLITS,
@@ -176,7 +177,7 @@ SYNTHETIC_COMPACT = Task(
     adapter=compact_samples,
     answer=Record(OneOf(*label_space("basic7")), AnyOf(*label_space("goemotions28"))),
     template="emos_compact_json",
-    metrics=SYNTHETIC.metrics,
+    metrics=(*BASIC_METRICS, *FINE_METRICS),
     group=SYNTHETIC.group,
     slices=SYNTHETIC.slices,
     splits=SPLITS,

@@ -315,7 +315,7 @@ def test_a_failed_request_keeps_its_error() -> None:
 
 def test_a_sample_that_was_never_asked_is_an_error() -> None:
     items = samples(3)
-    answers = read_answers(items, {"s1": Reply("s1", "k", '{"label": "calm"}')}, TASK.answer)
+    answers = read_answers(items, [Reply("s1", "k", '{"label": "calm"}')], TASK.answer)
     assert [answer.id for answer in answers] == ["s0", "s1", "s2"]
     assert [answer.error for answer in answers] == [NEVER_ASKED, None, NEVER_ASKED]
     row = rows_of(score(TASK, items, answers, COUNT))["all"]
@@ -324,5 +324,44 @@ def test_a_sample_that_was_never_asked_is_an_error() -> None:
 
 def test_replies_without_a_sample_are_not_scored() -> None:
     items = samples(3)
-    replies = {name: Reply(name, "k", '{"label": "calm"}') for name in ("s0", "s1", "s2", "other")}
+    replies = [Reply(name, "k", '{"label": "calm"}') for name in ("other", "s2", "s0", "s1")]
     assert [answer.id for answer in read_answers(items, replies, TASK.answer)] == ["s0", "s1", "s2"]
+
+
+CALM, HAPPY, PROSE, REFUSED = '{"label": "calm"}', '{"label": "happy"}', "Let me see.", ""
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected", "attempt"),
+    [
+        pytest.param([CALM, HAPPY], "calm", 0, id="the first that can be read"),
+        pytest.param([PROSE, HAPPY, CALM], "happy", 1, id="a re-ask that can be read"),
+        pytest.param([PROSE, REFUSED], None, 1, id="none can be read: the last"),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_attempts_the_first_readable_one_counts(
+    texts: list[str], expected: str | None, attempt: int, order: int
+) -> None:
+    replies = [Reply("s0", f"k{i}", text, attempt=i) for i, text in enumerate(texts)][::order]
+    (answer,) = read_answers(samples(1), replies, TASK.answer)
+    assert (answer.value or {}).get("label") == expected
+    assert answer.attempt == attempt
+    assert answer.error is None
+
+
+def test_without_re_asks_only_the_first_attempt_counts() -> None:
+    replies = [Reply("s0", "k0", PROSE), Reply("s0", "k1", HAPPY, attempt=1)]
+    (answer,) = read_answers(samples(1), replies, TASK.answer, reask=False)
+    assert answer.value is None
+    assert answer.reason
+    assert answer.attempt == 0
+
+
+@pytest.mark.parametrize(("first", "second", "expected"), [(None, CALM, "calm"), (CALM, HAPPY, "happy")])
+def test_of_two_replies_to_one_attempt_the_last_counts(first: str | None, second: str, expected: str) -> None:
+    """A request that failed and was repeated, or a clip that was replaced."""
+    replies = [Reply("s0", "k", first, error=None if first else "media: broken"), Reply("s0", "k", second)]
+    (answer,) = read_answers(samples(1), replies, TASK.answer)
+    assert answer.value is not None
+    assert answer.value["label"] == expected

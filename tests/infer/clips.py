@@ -191,6 +191,15 @@ def claim_size(path: Path, width: int, height: int) -> Path:
     return path
 
 
+def rename_codec(path: Path, name: bytes) -> Path:
+    """An mp4 whose track says that it is coded in a way that nobody knows."""
+    data = bytearray(path.read_bytes())
+    at = data.index(name, data.index(b"moov"))
+    data[at : at + 4] = b"zzzz"
+    path.write_bytes(data)
+    return path
+
+
 def cut_off(path: Path, share: float) -> Path:
     """Keeps the first `share` of a file's bytes."""
     data = path.read_bytes()

@@ -410,7 +410,7 @@ def test_a_template_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
         pytest.param("{{ ''['__class__'] }}", "__class__", id="class by item"),
         pytest.param("{{ (''|attr('__class__')).__mro__ }}", "__class__|__mro__", id="class by filter"),
         pytest.param("{{ '{0.__class__.__mro__}'.format('') }}", None, id="class by format"),
-        pytest.param("{{ range(10**9) | list }}", None, id="a list of 10^9"),
+        pytest.param("{{ range(10**6) | list | length }}", None, id="a list of 10^6"),
         pytest.param("{{ 1 / 0 }}", None, id="division by zero"),
         pytest.param("{{ transcript + 1 }}", None, id="text plus number"),
         pytest.param("{{ labels | join(1, 2, 3, 4) }}", None, id="filter with wrong arguments"),

@@ -1,0 +1,305 @@
+"""Reads one media file: what it holds, its sound at 16 kHz, its pictures. One open a file, damage on record.
+
+Used by infer/media.py, which holds the policy (what is sampled, in which size).
+"""
+
+from __future__ import annotations
+
+import math
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SAMPLE_RATE = 16_000
+MAX_SOURCE_PIXELS = 8192 * 8192
+# Playlists and scripts are not among them: they would make FFmpeg open other files and addresses.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpeg,mpegts,asf,wav,w64,aiff,mp3,flac,ogg,aac,amr,caf"  # demuxers
+)
+# Containers whose header says how long the file is; in the others it is guessed.
+TIMED = ("mov", "matroska", "flac", "wav", "avi")
+# A file may lack this much of what its header promises; more is a truncated file.
+MISSING_SHARE, MISSING_S, MISSING_FRAMES = 0.02, 0.25, 2
+# A hole in the sound longer than this (lost packets) is filled with silence, so that what follows stays in time.
+HOLE_S = 0.05
+
+
+class MediaError(ValueError):
+    """A media file that cannot be used: its path and the reason, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipInfo:
+    """What a file holds, read from its packets: seconds, frames, pixels (as coded, before rotation), Hz, bytes."""
+
+    duration_s: float
+    frames: int
+    fps: float
+    width: int
+    height: int
+    audio_rate: int
+    bytes: int
+
+    @property
+    def has_video(self) -> bool:
+        """Whether there is a picture track."""
+        return self.frames > 0
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether there is a sound track."""
+        return self.audio_rate > 0
+
+
+def check_file(path: Path) -> int:
+    """Size in bytes of a regular, readable, non-empty file; MediaError says what else it is."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise MediaError(f"{path}: no such file") from None
+    except ValueError as error:  # a NUL or a lone surrogate in a path that came from a table
+        raise MediaError(f"{str(path)!r}: is no file name ({error})") from None
+    except OSError as error:
+        raise MediaError(f"{path}: {error.strerror}") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise MediaError(f"{path}: is a directory, a media file was expected")
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaError(f"{path}: is not a regular file")
+    if status.st_size == 0:
+        raise MediaError(f"{path}: is empty (0 bytes)")
+    return status.st_size
+
+
+def open_media(path: Path) -> Any:
+    """An open container of a media file, read from this one file alone; MediaError when it is none."""
+    import av
+
+    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    try:
+        # `file:` keeps names such as `a:1.mp4` from being read as addresses. Metadata may be in any encoding: unused.
+        return av.open(f"file:{path}", metadata_errors="ignore", options=options)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MediaError(f"{path}: cannot be read as media: {reason}") from None
+
+
+class Ear:
+    """Collects the sound of a file, packet by packet, as 16 kHz mono."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self._resampler: Any = None
+        self._parts: list[NDArray[np.float32]] = []
+        self._length = 0
+        self._start, self._end = math.inf, 0.0
+        self._bad = 0
+
+    def hear(self, packet: Any) -> None:
+        """Decodes one packet of the sound track."""
+        if packet.pts is not None and not packet.is_discard:
+            self._start = min(self._start, float(packet.pts * packet.time_base))
+            self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        frames = decoded(packet)
+        self._bad += frames is None
+        for frame in frames or ():
+            self._fill_hole(frame)
+            try:
+                self._add(self._resample(frame))
+            except ValueError:  # rate or layout change in mid-file
+                self._add(self._flush())
+                self._add(self._resample(frame))
+
+    def sound(self) -> NDArray[np.float32] | None:
+        """Everything heard, float32 [samples], or None."""
+        import numpy as np
+
+        self._add(self._flush())
+        if self._bad:
+            self.notes.append(f"{self._bad} sound packet(s) cannot be decoded; silence stands for them")
+        if not self._parts:
+            return None
+        audio = np.concatenate(self._parts)
+        if self._end > self._start:
+            # The last packet is padded to the codec's frame size; its duration says how much of it is sound.
+            wanted = round((self._end - self._start) * SAMPLE_RATE)
+            audio = audio[:wanted]
+            if self._bad and len(audio) < wanted:
+                audio = np.pad(audio, (0, wanted - len(audio)))
+        return audio
+
+    def _resample(self, frame: Any) -> list[Any]:
+        import av
+
+        if self._resampler is None:
+            # The layout is kept and averaged in _add: the resampler's own down-mix makes stereo louder by sqrt(2).
+            self._resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE)
+        return list(self._resampler.resample(frame))
+
+    def _flush(self) -> list[Any]:
+        resampler, self._resampler = self._resampler, None
+        return list(resampler.resample(None)) if resampler is not None else []
+
+    def _add(self, frames: list[Any]) -> None:
+        for frame in frames:
+            part = frame.to_ndarray().mean(0)
+            self._parts.append(part)
+            self._length += len(part)
+
+    def _fill_hole(self, frame: Any) -> None:
+        """Silence for packets that were lost before this frame."""
+        import numpy as np
+
+        if not self._bad or frame.pts is None or not math.isfinite(self._start):
+            return
+        missing = round((float(frame.pts * frame.time_base) - self._start) * SAMPLE_RATE) - self._length
+        if missing > HOLE_S * SAMPLE_RATE:
+            self._add(self._flush())
+            self._parts.append(np.zeros(missing, np.float32))
+            self._length += missing
+
+
+def scan(path: Path, container: Any, size: int, ear: Ear | None = None) -> tuple[ClipInfo, list[int]]:
+    """What the file holds, and the times of its frames in order (in the picture track's time base).
+
+    The frame rate is frames over the time they span. The sound goes to `ear` in the same pass: after a seek the priming
+    packet at the very start could not be reached again. Raises MediaError for a file that is damaged, truncated, without
+    frames, or of absurd dimensions.
+    """
+    import av
+
+    video, audio = _tracks(path, container)
+    rate = (audio.rate or 0) if audio is not None else 0
+    if ear and audio is None and container.streams.audio:
+        ear.notes.append("sound track has a coding that cannot be decoded")
+    spans: list[tuple[int, int]] = []
+    packets, last_s = 0, 0.0
+    tracks = [stream for stream in (video, audio) if stream is not None]
+    try:
+        for packet in container.demux(tracks):
+            if packet.pts is None or not packet.size:
+                continue
+            last_s = max(last_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream is audio:
+                if ear:
+                    ear.hear(packet)
+                continue
+            packets += 1
+            if not packet.is_discard:
+                spans.append((packet.pts, packet.pts + (packet.duration or 0)))
+    except av.FFmpegError as error:
+        raise MediaError(f"{path}: is damaged: {error.strerror}") from None
+    duration = (container.duration or 0) / av.time_base
+    if container.format.name.split(",")[0] in TIMED and duration - last_s > max(MISSING_S, MISSING_SHARE * duration):
+        raise MediaError(f"{path}: is truncated: {last_s:.2f} of {duration:.2f} s are there")
+    if video is None:
+        return ClipInfo(duration, 0, 0.0, 0, 0, rate, size), []
+    if video.frames - packets > max(MISSING_FRAMES, MISSING_SHARE * video.frames):
+        raise MediaError(f"{path}: is truncated: {packets} of {video.frames} frames are there")
+    fps, seconds = _rate(path, video, spans)
+    codec = video.codec_context
+    info = ClipInfo(max(duration, seconds), len(spans), fps, codec.width, codec.height, rate, size)
+    return info, sorted(begin for begin, _ in spans)
+
+
+def _tracks(path: Path, container: Any) -> tuple[Any, Any]:
+    """The picture track and the sound track that can be decoded, None where there is none; MediaError without any."""
+    video, audio = picture_track(container), next(iter(container.streams.audio), None)
+    if video is None and audio is None:
+        raise MediaError(f"{path}: holds neither pictures nor sound")
+    if video is not None:
+        _check_size(path, video)
+    if not getattr(audio, "rate", 0):
+        audio = None
+    if video is None and audio is None:
+        raise MediaError(f"{path}: its sound track has a coding that cannot be decoded")
+    return video, audio
+
+
+def _rate(path: Path, video: Any, spans: list[tuple[int, int]]) -> tuple[float, float]:
+    """Frames a second of the picture track, and the seconds that its packets (begin, end) span."""
+    if not spans:
+        raise MediaError(f"{path}: the picture track has no frame")
+    seconds = float((max(end for _, end in spans) - min(begin for begin, _ in spans)) * video.time_base)
+    # The header of an mp4 is exact; its packet durations are those of the decoding order, wrong for the last frame.
+    exact = video.average_rate if "mp4" in video.container.format.name and len(spans) == video.frames else None
+    fps = float(exact) if exact else len(spans) / seconds if seconds > 0 else float(video.average_rate or 0)
+    if fps <= 0:
+        raise MediaError(f"{path}: the picture track has no frame rate")
+    return fps, seconds
+
+
+def pictures(
+    container: Any, wanted: list[int], fit: Callable[[int, int], tuple[int, int]]
+) -> tuple[NDArray[np.uint8] | None, int]:
+    """The frames shown at the `wanted` times (ascending, in the track's time base), resized while decoding, uint8
+    [wanted, height, width, 3], and how many of them were lost; None when not one can be decoded.
+
+    `fit` gives height and width for a frame's upright height and width. For a frame that cannot be decoded the nearest
+    one before it stands, or the first one.
+    """
+    import numpy as np
+
+    found: list[NDArray[np.uint8]] = []
+    newest: Any = None
+    lost = 0
+    for packet in container.demux(picture_track(container)):
+        for frame in decoded(packet) or ():
+            if frame.pts is None:
+                continue
+            while len(found) < len(wanted) and wanted[len(found)] <= frame.pts:
+                exact = wanted[len(found)] == frame.pts
+                lost += not exact
+                same = found and wanted[len(found)] == wanted[len(found) - 1]
+                found.append(found[-1] if same else picture(frame if exact or newest is None else newest, fit))
+            newest = frame
+        if len(found) == len(wanted):
+            break
+    if newest is not None and len(found) < len(wanted):
+        lost += len(wanted) - len(found)
+        found.extend([picture(newest, fit)] * (len(wanted) - len(found)))
+    return (np.stack(found) if found else None), lost
+
+
+def picture(frame: Any, fit: Callable[[int, int], tuple[int, int]]) -> NDArray[np.uint8]:
+    """One upright RGB picture [height, width, 3] in the size that `fit` gives for its upright height and width."""
+    import numpy as np
+
+    turns = round(frame.rotation / 90) % 4  # quarter turns against the clock, from the file's display matrix
+    if turns % 2:
+        width, height = fit(frame.width, frame.height)
+    else:
+        height, width = fit(frame.height, frame.width)
+    pixels = frame.reformat(width=width, height=height, format="rgb24", interpolation="BICUBIC").to_ndarray()
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+def picture_track(container: Any) -> Any:
+    """The first picture track that is no cover art (the single picture of a music file), or None."""
+    import av
+
+    cover = av.stream.Disposition.attached_pic
+    return next((stream for stream in container.streams.video if not stream.disposition & cover), None)
+
+
+def decoded(packet: Any) -> Any:
+    """The frames of one packet; None when it cannot be decoded (bit rot inside a file)."""
+    import av
+
+    try:
+        return packet.decode()
+    except av.FFmpegError:
+        return None
+
+
+def _check_size(path: Path, video: Any) -> None:
+    if video.codec_context is None:
+        raise MediaError(f"{path}: its picture track has a coding that cannot be decoded")
+    width, height = video.codec_context.width, video.codec_context.height
+    if width <= 0 or height <= 0 or width * height > MAX_SOURCE_PIXELS:
+        raise MediaError(f"{path}: {width}x{height} pixels are not decoded (at most {MAX_SOURCE_PIXELS} in all)")
