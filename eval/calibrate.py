@@ -88,8 +88,8 @@ def calibrate(
     rest = [row for row in rows if row[0].meta.get("split") != "train"]
     if not train or not rest:
         raise ValueError(
-            f"--calibrate: {len(train)} answered samples are of split train and {len(rest)} are not; the temperature is "
-            "fitted on the first and judged on the second: run `omnimer infer --split all`"
+            f"--calibrate: {len(train)} answered samples are of split train and {len(rest)} are not; the temperature "
+            "is fitted on the first and judged on the second: run `omnimer infer --split all`"
         )
     groups = [{str(row[0].meta.get(task.group, row[0].id)) for row in half} for half in (train, rest)]
     if shared := sorted(groups[0] & groups[1]):

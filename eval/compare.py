@@ -64,7 +64,9 @@ def mcnemar(only_one: int, only_other: int) -> float:
     for k in range(1, least + 1):
         term = term * (total - k + 1) // k
         tail += term
-    return min(1.0, 2 * tail / 2**total)  # integers of any size divide exactly
+    both_sides: int = 2 * tail
+    every: int = 1 << total
+    return min(1.0, both_sides / every)  # integers of any size, divided exactly
 
 
 def check_same(first: RunResult, other: RunResult) -> None:

@@ -10,19 +10,33 @@ from pathlib import Path
 from typing import Any
 
 from eval.answers import Answer
+from eval.calibrate import Calibration
+from eval.compare import Comparison, Difference
+from eval.layouts import layouts
+from eval.metrics.metric import Part
 from eval.metrics.table import METRICS
-from eval.scores import ALL, Row, Scores
+from eval.scores import ALL, Row, Scores, crossed
 from infer.engine import Reply
 from tasks.task import Sample, Task
 
 # Narrower than this rich would cut numbers off; a narrow terminal wraps the lines instead.
 TABLE_WIDTH = 130
+# Metrics by the part of an answer that they measure; the first that a task has makes the main table.
+FAMILIES: dict[Part, str] = {
+    "label": "Scores",
+    "labels": "Sets of labels",
+    "confidence": "Stated confidence",
+    "distribution": "Label probability",
+}
+# What the terminal shows of the other families.
+BRIEF = ("set_micro_f1", "set_macro_f1", "label_map", "soft_js", "confidence", "ece", "aurc", "logprob_ece")
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """Everything that a report shows of one run. `answers` are in the order of `samples`; `replies` are the first
-    replies by sample id; `facts` is run.json."""
+    replies by sample id; `facts` is run.json. `comparison` with the first of several runs, and `calibration`, are there
+    where they were asked for."""
 
     folder: Path
     task: Task
@@ -31,6 +45,8 @@ class RunResult:
     scores: Scores
     answers: Sequence[Answer]
     replies: Mapping[str, Reply]
+    comparison: Comparison | None = None
+    calibration: Calibration | None = None
 
     @property
     def name(self) -> str:
@@ -63,14 +79,21 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     return lines + ["| " + " | ".join(map(cell, row)) + " |" for row in rows] + [""]
 
 
+def families(results: Sequence[RunResult]) -> dict[Part, list[str]]:
+    """Names of the metrics that the runs have, by family, in the order of FAMILIES."""
+    names = dict.fromkeys(row.metric for result in results for row in result.scores.rows)
+    found = {part: [name for name in names if METRICS[name].part == part] for part in FAMILIES}
+    return {part: chosen for part, chosen in found.items() if chosen}
+
+
 def score_rows(results: Sequence[RunResult]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the main table: one line a run and slice, one column a metric."""
+    """Head and rows of the main table: one line a run and slice, one column a metric of the first family."""
     several = len(results) > 1
-    names = list(dict.fromkeys(row.metric for result in results for row in result.scores.rows))
+    names = next(iter(families(results).values()), [])
     head = (["run"] if several else []) + ["slice", *(METRICS[name].title for name in names), "n", "unparsed", "errors"]
     lines = []
     for slice_name in dict.fromkeys(row.slice for result in results for row in result.scores.rows):
-        for result in results:
+        for result in results if not crossed(slice_name) else ():
             rows = {row.metric: row for row in result.scores.rows if row.slice == slice_name}
             if rows:
                 first = next(iter(rows.values()))
@@ -78,6 +101,29 @@ def score_rows(results: Sequence[RunResult]) -> tuple[list[str], list[list[str]]
                 counts = [f"{first.n:,}", f"{first.unparsed:,}", f"{first.errors:,}"]
                 lines.append([*([result.name] if several else []), slice_name, *scores, *counts])
     return head, lines
+
+
+def family_rows(result: RunResult, names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows of a table with one line a metric, one column a slice, and how many answers lack that part."""
+    slices = [name for name in dict.fromkeys(row.slice for row in result.scores.rows) if not crossed(name)]
+    lines = []
+    for name in names:
+        found = [result.scores.row(name, place) for place in slices]
+        missing = found[0].missing if found and found[0] else 0
+        lines.append(
+            [METRICS[name].title, *("–" if row is None else with_interval(row) for row in found), str(missing)]
+        )
+    return ["", *slices, "lacking"], lines
+
+
+def difference(found: Difference | None) -> str:
+    """`+0.021 [+0.004, +0.040] ▲`, the mark where the interval leaves out 0."""
+    if found is None or math.isnan(found.difference):
+        return "–"
+    shown = f"{found.difference:+.3f}"
+    if found.low is not None and found.high is not None:
+        shown += f" [{found.low:+.3f}, {found.high:+.3f}]"
+    return f"{shown} {found.mark}".rstrip()
 
 
 def parse_counts(answers: Sequence[Answer]) -> list[tuple[str, int]]:
@@ -126,21 +172,10 @@ def markdown(result: RunResult) -> str:
         "Intervals: 95%, percentile bootstrap over groups. n counts every sample; a reply without a readable answer "
         "(unparsed) and a failed request (errors) count as wrong.",
         "",
-        "## Per class",
-        "",
-        *table(
-            ["class", "precision", "recall", "F1", "gold", "answered"],
-            (
-                [c.label, number(c.precision), number(c.recall), number(c.f1), c.support, c.answered]
-                for c in result.scores.classes
-            ),
-        ),
-        "## Confusion (rows: gold, columns: answer)",
-        "",
-        *table(
-            ["", *result.scores.labels, "no answer"],
-            ([label, *row] for label, row in zip(result.scores.labels, result.scores.confusion, strict=True)),
-        ),
+        *_compared(result),
+        *_families(result),
+        *_published(result),
+        *_classes(result.scores),
         "## How the replies were read",
         "",
         *table(["outcome", "replies", "share"], _shares(parse_counts(result.answers), len(result.answers))),
@@ -154,6 +189,121 @@ def markdown(result: RunResult) -> str:
         *table(["setting", "value"], _settings(result.facts)),
     ]
     return "\n".join(sections)
+
+
+def _compared(result: RunResult) -> list[str]:
+    """Differences to the first run, metrics by slices, and McNemar's test."""
+    if result.comparison is None:
+        return []
+    found = result.comparison.differences
+    slices = [name for name in dict.fromkeys(d.slice for d in found) if not crossed(name)]
+    names = list(dict.fromkeys(d.metric for d in found))
+    rows = [
+        [METRICS[name].title, *(difference(result.comparison.of(name, place)) for place in slices)] for name in names
+    ]
+    return [
+        f"## Compared with {cell(result.comparison.first)}",
+        "",
+        *table(["", *slices], rows),
+        *_mcnemar(result.comparison),
+        "",
+        "This run minus the other, on the same resamples of groups. ▲ better, ▼ worse, ≠ unequal: the 95% interval leaves "
+        "out 0; not corrected for the number of comparisons.",
+        "",
+    ]
+
+
+def _mcnemar(comparison: Comparison) -> list[str]:
+    found = comparison.of("accuracy", ALL)
+    if found is None or found.p is None:
+        return []
+    return [
+        f"McNemar's exact test of accuracy: {found.only_this:,} samples right here alone, {found.only_first:,} there "
+        f"alone, p = {found.p:.2g} (takes clips for independent)."
+    ]
+
+
+def _families(result: RunResult) -> list[str]:
+    """A section for each family of metrics beside the main table's."""
+    lines: list[str] = []
+    for part, names in list(families([result]).items())[1:]:
+        lines += [f"## {FAMILIES[part]}", "", *table(*family_rows(result, names)), *_about(part, result), ""]
+        bins = result.scores.details[ALL].reliability.get(part, [])
+        if bins:
+            lines += table(
+                ["confidence", "answers", "mean confidence", "accuracy"],
+                (
+                    [f"{b.low:.2f} to {b.high:.2f}", b.count, number(b.confidence), number(b.accuracy)]
+                    for b in bins
+                    if b.count
+                ),
+            )
+        if part == "distribution":
+            lines += _calibrated(result.calibration)
+    return lines
+
+
+def _about(part: Part, result: RunResult) -> list[str]:
+    """What has to be known to read a family's numbers."""
+    options = result.scores.options
+    if part == "labels":
+        return [
+            f"A label is gold where at least a share of {options.threshold:g} of the annotators gave it "
+            f"({result.scores.silent:,} samples have no such label); Unsure votes are no label. Listed labels are "
+            f"answered from confidence {options.answer_threshold:g}. KL and cross-entropy: both distributions mixed "
+            f"with {options.smoothing:g} of the uniform one. Answers without this part (lacking) count as wrong."
+        ]
+    return [
+        f"Over the answers that have it (the others: lacking); AURC over all, no answer last and wrong. ECE with "
+        f"{options.bins} bins. A risk-coverage curve is in scores.json."
+    ]
+
+
+def _calibrated(found: Calibration | None) -> list[str]:
+    """Metrics before and after temperature scaling."""
+    if found is None:
+        return []
+    titles = {**{name: METRICS[name].title for name in found.before if name in METRICS}, "nll": "NLL (nats)"}
+    rows = [[titles[name], number(found.before[name]), number(found.after[name])] for name in found.before]
+    bound = " The best temperature lies outside of what is tried." if found.at_bound else ""
+    return [
+        "### Temperature scaling",
+        "",
+        *table(["", "as it is", f"T = {found.temperature:.3f}"], rows),
+        f"Fitted on {found.fitted:,} train samples of {found.groups:,} groups, judged on {found.judged:,} others.{bound}",
+        "",
+    ]
+
+
+def _published(result: RunResult) -> list[str]:
+    lines: list[str] = []
+    for shown in layouts(result):
+        lines += [f"## {cell(shown.title)}", "", *table(shown.head, shown.rows)]
+        lines += [*(f"- {cell(note)}" for note in shown.notes), ""]
+    return lines
+
+
+def _classes(scores: Scores) -> list[str]:
+    """Per-class scores and the confusion matrix, for tasks with a single label."""
+    if not scores.labels:
+        return []
+    return [
+        "## Per class",
+        "",
+        *table(
+            ["class", "precision", "recall", "F1", "gold", "answered"],
+            (
+                [c.label, number(c.precision), number(c.recall), number(c.f1), c.support, c.answered]
+                for c in scores.classes
+            ),
+        ),
+        "## Confusion (rows: gold, columns: answer)",
+        "",
+        *table(
+            ["", *scores.labels, "no answer"],
+            ([label, *row] for label, row in zip(scores.labels, scores.confusion, strict=True)),
+        ),
+    ]
 
 
 def _shares(counts: Sequence[tuple[str, int]], total: int) -> list[list[object]]:
@@ -181,20 +331,40 @@ def _settings(facts: Mapping[str, Any]) -> list[tuple[str, object]]:
 
 
 def print_scores(results: Sequence[RunResult]) -> None:
-    """The main table and the outcome of reading on the terminal."""
+    """The main table, the other headline numbers, differences to the first run, and the outcome of reading."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console()
     console.width = max(console.width, TABLE_WIDTH)
+
+    def show(title: str, head: Sequence[str], lines: Sequence[Sequence[str]], left: int) -> None:
+        shown = Table(title=Text(title))
+        for place, name in enumerate(head):
+            shown.add_column(Text(name), justify="left" if place < left else "right", no_wrap=True)
+        for line in lines:
+            shown.add_row(*map(Text, line), style="bold" if ALL in line[:2] else "")
+        console.print(shown)
+
     head, lines = score_rows(results)
-    shown = Table(title=", ".join(dict.fromkeys(str(result.facts["config"]["task"]) for result in results)))
-    for name in head:
-        shown.add_column(name, justify="left" if name in ("run", "slice") else "right", no_wrap=True)
-    for line in lines:
-        shown.add_row(*map(Text, line), end_section=False, style="bold" if ALL in line[:2] else "")
-    console.print(shown)
+    title = ", ".join(dict.fromkeys(str(result.facts["config"]["task"]) for result in results))
+    show(title, head, lines, left=1 + (len(results) > 1))
+    names = [name for group in list(families(results).values())[1:] for name in group if name in BRIEF]
+    if names:
+        found = [[result.scores.row(name) for result in results] for name in names]
+        cells = [["–" if row is None else with_interval(row) for row in rows] for rows in found]
+        lines = [[METRICS[name].title, *row] for name, row in zip(names, cells, strict=True)]
+        show("Labels and confidence", ["", *(result.name for result in results)], lines, left=1)
+    compared = [result for result in results if result.comparison is not None]
+    if compared:
+        names = [*next(iter(families(results).values()), []), *names]
+        of = [[result.comparison.of(name, ALL) for result in compared if result.comparison] for name in names]
+        lines = [[METRICS[name].title, *map(difference, row)] for name, row in zip(names, of, strict=True)]
+        show(f"Minus {results[0].name}", ["", *(result.name for result in compared)], lines, left=1)
+        for result in compared:
+            for line in _mcnemar(result.comparison) if result.comparison else ():
+                console.print(Text(f"{result.name}: {line}"))
     for result in results:
         parts = [f"{count} {name}" for name, count in parse_counts(result.answers) if count]
         console.print(Text(f"{result.name}: {', '.join(parts)}"))

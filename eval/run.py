@@ -6,21 +6,27 @@ import dataclasses
 import json
 import math
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from eval.answers import read_answers
+from eval.answers import Answer, read_answers
 from eval.bootstrap import RESAMPLES
+from eval.calibrate import calibrate
+from eval.compare import check_same, compare
+from eval.metrics.metric import DEFAULTS, Options
+from eval.published import crosses_for
 from eval.report import RunResult, markdown, print_scores
-from eval.scores import Scores, score
+from eval.scores import score
+from infer.engine import Reply
 from infer.store import RUN, read_replies, read_samples, to_line, write_atomic
 from tasks.registry import task as task_named
 from tasks.task import Task
 
-ANSWERS, SCORES, REPORT = "answers.jsonl", "scores.json", "report.md"
+ANSWERS, SCORES, REPORT, PAGE = "answers.jsonl", "scores.json", "report.md", "report.html"
 
 
 @dataclass(frozen=True)
@@ -28,30 +34,62 @@ class EvalConfig:
     """Answers, scores and a report from the stored replies of one run or several."""
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Run directories."""
+    """Run directories. Several over the same samples are compared with the first."""
     resamples: int = RESAMPLES
     """Bootstrap resamples behind each interval."""
     seed: int = 0
     """Seed of the resampling."""
     reask: bool = True
     """Count the replies to re-asks; without, only the first reply to each sample counts."""
+    threshold: float = DEFAULTS.threshold
+    """Share of the annotators from which a label of a set (GoEmotions) is gold: 0.5 is two of three, 0.3 any."""
+    answer_threshold: float = DEFAULTS.answer_threshold
+    """Confidence from which a listed label is answered; at 0 every listed label is."""
+    smoothing: float = DEFAULTS.smoothing
+    """Share of the uniform distribution mixed in before KL and cross-entropy are taken."""
+    bins: int = DEFAULTS.bins
+    """Bins of calibration errors and reliability diagrams."""
+    calibrate: bool = False
+    """Fit a temperature to label probabilities on the train samples of the run, and judge it on the others."""
 
 
 def run(config: EvalConfig) -> int:
-    """Evaluates the runs and prints their scores; 1 when a request of some run failed."""
+    """Evaluates the runs and prints their scores; 1 when a request of some run failed.
+
+    Runs of one task are compared with the first; ValueError where they are not over the same samples.
+    """
     if not config.runs:
         raise ValueError("no run directory given: omnimer eval RUN [RUN ...]")
-    results = [evaluate(folder, config.resamples, config.seed, reask=config.reask) for folder in config.runs]
+    options = Options(config.threshold, config.answer_threshold, config.smoothing, config.bins)
+    results = [
+        evaluate(
+            *(folder, config.resamples, config.seed), reask=config.reask, options=options, calibrated=config.calibrate
+        )
+        for folder in config.runs
+    ]
+    for place, other in enumerate(results[1:], 1):
+        check_same(results[0], other)
+        results[place] = dataclasses.replace(other, comparison=compare(results[0], other))
+        write(results[place])
     print_scores(results)
     for folder in config.runs:
         print(f"{folder / REPORT}", file=sys.stderr)
     return int(any(answer.error is not None for result in results for answer in result.answers))
 
 
-def evaluate(folder: Path, count: int = RESAMPLES, seed: int = 0, *, reask: bool = True) -> RunResult:
+def evaluate(
+    folder: Path,
+    count: int = RESAMPLES,
+    seed: int = 0,
+    *,
+    reask: bool = True,
+    options: Options = DEFAULTS,
+    calibrated: bool = False,
+) -> RunResult:
     """Reads a run, writes answers.jsonl, scores.json and report.md into it, and returns what they hold.
 
-    Raises ValueError when `folder` holds no run, or a run of another version of its task.
+    Raises ValueError when `folder` holds no run, or a run of another version of its task, and for `calibrated` where a
+    temperature cannot be fitted (see eval.calibrate).
     """
     if not (folder / RUN).is_file():
         raise ValueError(f"{folder}: no {RUN} there; a run directory of `omnimer infer` was expected")
@@ -62,12 +100,32 @@ def evaluate(folder: Path, count: int = RESAMPLES, seed: int = 0, *, reask: bool
     answers = read_answers(samples, stored, task.answer, reask=reask)
     replies = {reply.id: reply for reply in stored if reply.attempt == 0}
     write_atomic(folder / ANSWERS, "".join(to_line(answer.record()) for answer in answers))
-    scores = score(task, samples, answers, count, seed)
-    write_atomic(folder / SCORES, json.dumps(_record(scores), indent=1, ensure_ascii=False) + "\n")
+    logprobs = _logprobs(answers, stored)
+    scores = score(
+        *(task, samples, answers, count, seed), options=options, logprobs=logprobs, crosses=crosses_for(task)
+    )
+    fitted = calibrate(task, samples, answers, logprobs, options) if calibrated else None
     asked = {sample.id: replies[sample.id] for sample in samples if sample.id in replies}
-    result = RunResult(folder, task, facts, samples, scores, answers, asked)
-    write_atomic(folder / REPORT, markdown(result))
+    result = RunResult(folder, task, facts, samples, scores, answers, asked, calibration=fitted)
+    write(result)
     return result
+
+
+def write(result: RunResult) -> None:
+    """Writes scores.json and report.md of a run."""
+    text = json.dumps(_record(result), indent=1, ensure_ascii=False)
+    write_atomic(result.folder / SCORES, text + "\n")
+    write_atomic(result.folder / REPORT, markdown(result))
+
+
+def _logprobs(answers: Sequence[Answer], replies: Iterable[Reply]) -> dict[str, Mapping[str, float]]:
+    """Label log-probabilities of the replies that were taken as answers, by sample id."""
+    attempts = {answer.id: answer.attempt for answer in answers if answer.value is not None}
+    return {
+        reply.id: reply.label_logprobs
+        for reply in replies
+        if reply.label_logprobs is not None and attempts.get(reply.id) == reply.attempt
+    }
 
 
 def _task_of(full_name: str, folder: Path) -> Task:
@@ -78,15 +136,23 @@ def _task_of(full_name: str, folder: Path) -> Task:
     return task
 
 
-def _record(scores: Scores) -> dict[str, Any]:
-    """Scores as JSON: NaN becomes null."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [plain(item) for item in value]
-        return None if isinstance(value, float) and math.isnan(value) else value
-
-    record: dict[str, Any] = plain(dataclasses.asdict(scores))
+def _record(result: RunResult) -> dict[str, Any]:
+    """What scores.json holds: everything but the resamples; NaN becomes null."""
+    scores = result.scores
+    left_out = ("draws", "members", "correct")
+    fields = {f.name: getattr(scores, f.name) for f in dataclasses.fields(scores) if f.name not in left_out}
+    for name in ("comparison", "calibration"):
+        if getattr(result, name) is not None:
+            fields[name] = getattr(result, name)
+    record: dict[str, Any] = _plain(fields)
     return record
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -157,6 +157,11 @@ def score(
     )
 
 
+def crossed(name: str) -> bool:
+    """Whether a slice is one of several keys."""
+    return AND in name and name.count("=") > 1
+
+
 def check_gold(sample: Sample, kind: AnswerKind) -> None:
     """Raises ValueError, naming the sample, for gold that is not of the task's kind or holds a foreign label."""
     gold = sample.gold or {}

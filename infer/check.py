@@ -14,7 +14,7 @@ import tyro
 from infer.media import ClipInfo, MediaError, load_clip, probe
 from infer.progress import Progress
 from tasks.registry import task as task_named
-from tasks.select import check_options, read_pairs, read_samples, slice_value, take, with_ids
+from tasks.select import check_at_least, check_options, read_pairs, read_samples, slice_value, take, with_ids
 from tasks.task import MediaOptions, Root, Sample, Task
 
 SHOWN = 20
@@ -51,6 +51,7 @@ class CheckConfig:
 
 def run(config: CheckConfig) -> int:
     """Prints what the data holds; 0 when every file can be used, 1 when some cannot."""
+    check_at_least("--threads", config.threads, 1)
     task = task_named(config.task)
     root = Root(config.data, config.media, check_options(task, read_pairs(config.option, "--option")))
     where = read_pairs(config.where, "--where")

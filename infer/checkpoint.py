@@ -41,7 +41,9 @@ class Checkpoint:
     @cached_property
     def factor(self) -> int:
         """Patch size x merge size of the vision tower, in pixels."""
-        vision = self._config["thinker_config"]["vision_config"]
+        vision = (self._config.get("thinker_config") or {}).get("vision_config")
+        if vision is None:
+            raise ValueError(f"{self._folder / 'config.json'}: has no thinker_config.vision_config")
         default = {"qwen2_5_omni": 14, "qwen3_omni_moe": 16}[self.family]
         return int(vision.get("patch_size", default)) * int(vision.get("spatial_merge_size", 2))
 
@@ -79,7 +81,10 @@ class Checkpoint:
         path = self._folder / "config.json"
         if not path.is_file():
             raise ValueError(f"{self._folder}: no config.json there; --model takes the folder of a checkpoint")
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            config: dict[str, Any] = json.loads(path.read_bytes())
+        except ValueError:
+            raise ValueError(f"{path}: is no JSON; the checkpoint is damaged") from None
         return config
 
     @cached_property

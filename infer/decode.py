@@ -168,8 +168,8 @@ def scan(path: Path, container: Any, size: int, ear: Ear | None = None) -> tuple
     """What the file holds, and the times of its frames in order (in the picture track's time base).
 
     The frame rate is frames over the time they span. The sound goes to `ear` in the same pass: after a seek the priming
-    packet at the very start could not be reached again. Raises MediaError for a file that is damaged, truncated, without
-    frames, or of absurd dimensions.
+    packet at the very start could not be reached again. Raises MediaError for a file that is damaged, truncated,
+    without frames, or of absurd dimensions.
     """
     import av
 

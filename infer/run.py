@@ -32,7 +32,7 @@ from prompts.reask import reask as reask_turns
 from prompts.render import Messages, Template, load_template, render
 from prompts.schema import schema
 from tasks.registry import task as task_named
-from tasks.select import check_options, read_pairs, read_samples, take, with_ids
+from tasks.select import check_at_least, check_options, read_pairs, read_samples, take, with_ids
 from tasks.task import AnswerKind, MediaOptions, OneOf, Root, Sample, Task
 
 
@@ -96,6 +96,9 @@ class InferConfig:
 def run(config: InferConfig) -> int:
     """Runs the command; 0 when every sample has a reply, 1 when some failed, 3 when stopped early."""
     check_versions()
+    check_at_least("--threads", config.threads, 1)
+    check_at_least("--seed", config.seed, 0)
+    check_at_least("--reask", config.reask, 0)
     task = task_named(config.task)
     root = Root(config.data, config.media, check_options(task, read_pairs(config.option, "--option")))
     everything = with_ids(read_samples(task, root, config.split, _slices(config)), config.ids)

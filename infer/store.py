@@ -114,9 +114,19 @@ def _reply(record: dict[str, Any]) -> Reply:
 
 def read_samples(folder: Path) -> Iterator[Sample]:
     """The samples of a run, in task order."""
-    for record in read_lines(folder / SAMPLES):
-        media = tuple(Media(m["kind"], Path(m["path"]), m["start_s"], m["end_s"]) for m in record.pop("media"))
-        yield Sample(media=media, context=tuple(record.pop("context")), **record)
+    path = folder / SAMPLES
+    number = 0
+    for number, record in enumerate(read_lines(path), 1):
+        try:
+            media = tuple(Media(m["kind"], Path(m["path"]), m["start_s"], m["end_s"]) for m in record.pop("media"))
+            sample = Sample(media=media, context=tuple(record.pop("context")), **record)
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}, line {number}: is no sample ({error}); the file is damaged or was edited"
+            ) from None
+        yield sample
+    if number == 0:
+        raise ValueError(f"{path}: holds no sample")
 
 
 def sample_record(sample: Sample) -> dict[str, Any]:
@@ -258,7 +268,8 @@ def read_run(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{folder}: no {RUN} there; a run directory of `omnimer infer` was expected")
     record = _object(path.read_bytes())
-    if record is None or not isinstance(record.get("config"), dict):
+    config = record.get("config") if record else None
+    if record is None or not isinstance(config, dict) or not isinstance(config.get("task", ""), str):
         raise ValueError(f"{path}: is no record of a run; it is damaged or was edited")
     return record
 

@@ -68,11 +68,14 @@ def load_template(name: str) -> Template:
     own = Path(name)
     if name in template_names():
         path = shipped
-    elif own.is_file():
+    elif _is_file(own):
         path = own
     else:
-        raise ValueError(f"no template {name!r}: neither a file nor one of {', '.join(template_names())}")
-    text = path.read_text(encoding="utf-8")
+        raise ValueError(f"no template {name[:80]!r}: neither a file nor one of {', '.join(template_names())}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is no UTF-8 text; a prompt template was expected") from None
     head, mark, body = text.partition("\n---\n")
     if not mark:
         return Template(path.stem, "own", "any", "text", path.name, text)
@@ -88,6 +91,14 @@ def load_template(name: str) -> Template:
     if fields["reply"] not in ("json", "text"):
         raise ValueError(f"{path}: reply is {fields['reply']!r}; legal: json, text")
     return Template(body=body, **fields)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether the path is a file; False for what cannot be a path (a whole prompt given in place of a file)."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 @cache
@@ -144,16 +155,29 @@ def render(
     values: dict[str, Any] = {
         **_label_lists(task.answer),
         "schema": json.dumps(schema(task.answer), ensure_ascii=False),
-        "language": sample.language,
+        "language": plain(sample.language),
         "transcript": plain(sample.text) if transcript else "",
         "context": [plain(line) for line in sample.context],
         "video": sees,
         "audio": hears,
     }
+    named = {"audio": hears, "visual": sees, "transcript": bool(values["transcript"])}
+    values["cues"] = " or ".join(name for name, there in named.items() if there) or "available"
     try:
         question = _environment().from_string(template.body).render(values).strip()
-    except TemplateError as error:
-        raise ValueError(f"template {template.name!r} cannot be rendered for task {task.name!r}: {error}") from error
+    except (
+        TemplateError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        # A template is a small program: whatever its text does wrong is its author's to know, not a traceback.
+        raise ValueError(
+            f"template {template.name!r} cannot be rendered for task {task.name!r}: {type(error).__name__}: {error}"
+        ) from error
     content: list[Item] = []
     for index, medium in enumerate(sample.media):
         if medium.kind == "video" and options.video:

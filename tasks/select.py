@@ -27,6 +27,12 @@ def read_pairs(pairs: Iterable[str], flag: str) -> dict[str, str]:
     return found
 
 
+def check_at_least(flag: str, value: int, lowest: int) -> None:
+    """Raises ValueError, naming the flag, for a value below the lowest legal one."""
+    if value < lowest:
+        raise ValueError(f"{flag} is {value}; it has to be at least {lowest}")
+
+
 def check_options(task: Task, options: Mapping[str, str]) -> dict[str, str]:
     """The task's named policies with their defaults filled in; ValueError for an unknown name or value."""
     for name, value in options.items():

@@ -49,8 +49,8 @@ class MediaOptions:
     """Largest area of a fed frame; if not given, 768 visual tokens of the model."""
 
     def __post_init__(self) -> None:
-        if self.fps <= 0:
-            raise ValueError(f"fps is {self.fps}; it has to be above 0")
+        if not 0 < self.fps < 1000:
+            raise ValueError(f"--fps is {self.fps}; it has to be above 0 and below 1000")
         if not 2 <= self.min_frames <= self.max_frames:
             raise ValueError(
                 f"min_frames is {self.min_frames} and max_frames {self.max_frames}; legal is 2 <= min <= max "

@@ -28,7 +28,8 @@ class DawidSkene:
     posterior: float64 [items, labels], rows sum to 1; NaN for an item that nobody annotated.
     prior: float64 [labels], the share of each label.
     confusion: float64 [annotators, labels, labels], P(annotator says column | label is row); rows sum to 1.
-    steps: how many were taken. change: mean |change of posterior| of the last one, 0 for no item.
+    steps: how many were taken. change: mean |change of posterior| of the last one, 0 for no item. converged: whether
+    that was below the tolerance.
     """
 
     posterior: Floats
@@ -36,6 +37,7 @@ class DawidSkene:
     confusion: Floats
     steps: int
     change: float
+    converged: bool
 
     @property
     def label(self) -> Codes:
@@ -86,7 +88,8 @@ def dawid_skene(votes: Codes, labels: int, steps: int = STEPS, tolerance: float 
     prior, confusion = _maximise(belief, hot, weights)
     posterior = np.full((len(votes), labels), np.nan)
     posterior[annotated] = belief[where.reshape(-1)]
-    return DawidSkene(posterior, prior, confusion, taken, change if np.isfinite(change) else 0.0)
+    change = change if taken else 0.0
+    return DawidSkene(posterior, prior, confusion, taken, change, change < tolerance or not taken)
 
 
 def _maximise(belief: Floats, hot: Floats, weights: Floats) -> tuple[Floats, Floats]:

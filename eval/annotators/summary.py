@@ -144,6 +144,6 @@ def _notes(ratings: Ratings, found: Consensus) -> list[str]:
             notes.append(f"{name} annotated nothing")
         elif used.sum() == 1 and len(ratings.labels) > 1:
             notes.append(f"{name} gave no other label than {ratings.labels[int(used.argmax())]}")
-    if any(model.change >= 1e-6 for model in found.models):
+    if not all(model.converged for model in found.models):
         notes.append("Dawid-Skene stopped at its last step before it converged; more steps can change confidences")
     return notes

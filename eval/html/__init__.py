@@ -2,7 +2,8 @@
 
 page.py      puts assets and data together: one file, a strict Content-Security-Policy, data that cannot break out
 summary.py   the numbers: headline, comparison, confusion, classes, calibration, slices, reading, errors, settings
-charts.py    … bins of reliability diagrams and histograms
+beside.py    … differences to other runs, published tables
+charts.py    … bars of histograms
 samples.py   the sample browser: columns to filter by, and rows that are read when they are looked at
 media.py     where the clips lie, as URLs relative to the report
 assets/      the page itself: HTML, CSS and plain JavaScript, inlined at build

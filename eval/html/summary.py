@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from eval.html.charts import histogram, reliability
-from eval.html.samples import SINGLE, confidence_of, error_group, media_place, outcome, plain_json
-from eval.metrics.table import METRICS, label_of
+from eval.html.beside import differences, published
+from eval.html.charts import histogram
+from eval.html.samples import error_group, media_place, outcome, plain_json
+from eval.metrics.classification import ClassScore
+from eval.metrics.table import METRICS
 from eval.report import RunResult
 from eval.scores import ALL, Row
 from infer.engine import Fed, Reply
@@ -17,6 +19,13 @@ from infer.engine import Fed, Reply
 # What of run.json is no setting: shown elsewhere, or too long for a table.
 APART = ("prompt_of_first_request", "command", "sitting")
 ERRORS_SHOWN = 50
+# Parts of an answer that metrics measure, in the order in which the page shows them.
+TITLES = {
+    "label": "single label",
+    "labels": "set of labels",
+    "confidence": "stated confidence",
+    "distribution": "label probability",
+}
 
 FED: tuple[tuple[str, int, Callable[[Fed], float]], ...] = (
     ("audio tokens", 0, lambda fed: fed.audio_tokens),
@@ -41,20 +50,14 @@ def summary(results: Sequence[RunResult]) -> dict[str, Any]:
         "finished": str(result.facts.get("finished") or result.facts.get("started") or ""),
         "metrics": _metrics(results),
         "runs": [_run(each) for each in results],
+        "missing": {row.metric: row.missing for row in rows if row.slice == ALL and row.missing},
+        "differences": differences(results),
+        "published": published(result),
         "slices": [_slice(name, rows) for name in dict.fromkeys(row.slice for row in rows)],
         "labels": list(result.scores.labels),
         "confusion": [list(row) for row in result.scores.confusion],
-        "classes": [
-            {
-                "label": c.label,
-                "precision": number(c.precision),
-                "recall": number(c.recall),
-                "f1": number(c.f1),
-                "gold": int(c.support),
-                "answered": int(c.answered),
-            }
-            for c in result.scores.classes
-        ],
+        "classes": _classes(result.scores.classes),
+        "sets": _sets(result),
         "calibration": calibration(result),
         "outcomes": outcomes(result),
         "repairs": Counter(name for answer in result.answers for name in set(answer.repairs)).most_common(),
@@ -65,6 +68,33 @@ def summary(results: Sequence[RunResult]) -> dict[str, Any]:
         "command": " ".join(map(str, result.facts.get("command") or ())),
         "media": None if place is None else {"folder": place.folder, "base": place.base},
     }
+
+
+def _classes(scores: Iterable[ClassScore]) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": c.label,
+            "precision": number(c.precision),
+            "recall": number(c.recall),
+            "f1": number(c.f1),
+            "gold": int(c.support),
+            "answered": int(c.answered),
+        }
+        for c in scores
+    ]
+
+
+def _sets(result: RunResult) -> list[dict[str, Any]]:
+    """Per-label scores of a set of labels, by what makes a label gold."""
+    detail = result.scores.details.get(ALL)
+    if detail is None:
+        return []
+    share = result.scores.options.threshold
+    tables = (
+        (f"labels that at least {share:g} of the annotators gave", detail.label_scores),
+        ("labels that any annotator gave", detail.any_annotator),
+    )
+    return [{"gold": title, "rows": _classes(scores)} for title, scores in tables if scores]
 
 
 def number(value: float | None) -> float | None:
@@ -84,6 +114,7 @@ def model_of(result: RunResult) -> str:
 
 def _metrics(results: Sequence[RunResult]) -> list[dict[str, Any]]:
     names = dict.fromkeys(row.metric for result in results for row in result.scores.rows)
+    ordered = sorted(names, key=lambda name: list(TITLES).index(METRICS[name].part))
     return [
         {
             "name": name,
@@ -92,8 +123,9 @@ def _metrics(results: Sequence[RunResult]) -> list[dict[str, Any]]:
             "high": number(METRICS[name].high) if math.isfinite(METRICS[name].high) else None,
             "best": METRICS[name].best,
             "source": METRICS[name].source,
+            "part": TITLES[METRICS[name].part],
         }
-        for name in names
+        for name in ordered
     ]
 
 
@@ -123,30 +155,32 @@ def _slice(name: str, rows: Iterable[Row]) -> dict[str, Any]:
 
 
 def calibration(result: RunResult) -> list[dict[str, Any]]:
-    """Reliability of the stated confidence and of the label probability, over answered samples with gold."""
-    kind = result.task.answer
-    if not isinstance(kind, SINGLE):
-        return []
-    stated: list[float | None] = []
-    counted: list[float | None] = []
-    right: list[bool] = []
-    for sample, answer in zip(result.samples, result.answers, strict=True):
-        if sample.gold is None or answer.value is None:
-            continue
-        given = label_of(answer.value, kind)
-        stated.append(confidence_of(answer.value))
-        counted.append(_probability(result.replies.get(sample.id), given))
-        right.append(given == label_of(sample.gold, kind))
-    found = [
-        reliability("stated confidence", stated, right),
-        reliability("label probability", counted, right),
-    ]
-    return [diagram for diagram in found if diagram is not None]
-
-
-def _probability(reply: Reply | None, label: str | None) -> float | None:
-    logs = None if reply is None else reply.label_logprobs
-    return min(1.0, math.exp(logs[label])) if logs and label in logs else None
+    """Reliability diagram and risk-coverage curve of each source of confidence. ECE = sum over bins of
+    n_bin / n * |accuracy - mean confidence|, that of the bins shown."""
+    detail = result.scores.details.get(ALL)
+    answered = sum(answer.value is not None for answer in result.answers)
+    found = []
+    for source, bins in detail.reliability.items() if detail else ():
+        total = sum(b.count for b in bins)
+        filled = [
+            {"low": b.low, "high": b.high, "n": b.count, "confidence": b.confidence, "accuracy": b.accuracy}
+            for b in bins
+            if b.confidence is not None and b.accuracy is not None
+        ]
+        curve = [[number(coverage), number(risk)] for coverage, risk in detail.risk_coverage.get(source, ())]
+        found.append(
+            {
+                "title": TITLES.get(source, source),
+                "bins": filled,
+                "n": total,
+                "missing": max(0, answered - total),
+                "ece": sum(b.count * abs((b.accuracy or 0.0) - (b.confidence or 0.0)) for b in bins) / total,
+                "confidence": sum(b.count * (b.confidence or 0.0) for b in bins) / total,
+                "accuracy": sum(b.count * (b.accuracy or 0.0) for b in bins) / total,
+                "curve": curve,
+            }
+        )
+    return found
 
 
 def outcomes(result: RunResult) -> list[list[Any]]:

@@ -24,7 +24,7 @@ Variant = Literal["muted", "blank", "frozen", "shuffled"]
 VARIANTS: tuple[Variant, ...] = ("muted", "blank", "frozen", "shuffled")
 
 
-def draw_clip(  # noqa: PLR0917  (the parameters of a clip, in the order of its annotation)
+def draw_clip(
     label: str, language: str, text: str, speaker_seed: int, seed: int, strength: float, seconds: float, size: int
 ) -> tuple[Frames, Sound]:
     """Draw one talking-head clip.

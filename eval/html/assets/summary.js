@@ -12,7 +12,7 @@ function section(id, title, note, ...content) {
 
 function drawReport(data, columns) {
   $("view-report").replaceChildren(...[
-    headline, comparison, slices, confusion, classes, reliability, reading, failures, feeding, settings,
+    headline, comparison, publishedTables, slices, confusion, classes, labelSets, reliability, reading, failures, feeding, settings,
   ].map((draw) => draw(data, columns)).filter(Boolean));
 }
 
@@ -38,12 +38,33 @@ const countHeads = (...names) => names.map((name) => h("th", { scope: "col", cla
 // A metric without two finite bounds has no axis of its own: its numbers stand without a picture.
 const hasAxis = (metric) => metric.low !== null && metric.high !== null;
 
+/** Metrics by the part of an answer that they measure, in order; the headline is the first metric of all. */
+function byPart(metrics) {
+  const parts = new Map();
+  for (const metric of metrics) {
+    if (!parts.has(metric.part)) parts.set(metric.part, []);
+    parts.get(metric.part).push(metric);
+  }
+  return [...parts];
+}
+
+/** Wide tables, one a part: the first stands open, the others are there to be opened. */
+function folded(parts, draw) {
+  return parts.map(([name, metrics], place) => (place ? h("details", { class: "part" }, h("summary", {}, name), draw(name, metrics)) : draw(name, metrics)));
+}
+
+// "lower is better" has to be seen: half of the metrics of confidence are errors.
+const titleOf = (metric) => [metric.title, metric.best !== null && metric.best === metric.low ? h("span", { class: "down", title: "lower is better", role: "img", "aria-label": "lower is better" }, " ↓") : null];
+
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+
 function headline(data) {
   const [run] = data.runs;
-  const cards = data.metrics.filter((metric) => run.scores[metric.name]).map((metric, place) => {
+  const [[, first], ...others] = byPart(data.metrics.filter((metric) => run.scores[metric.name]));
+  const cards = first.map((metric, place) => {
     const value = run.scores[metric.name];
     return h("li", { class: place ? null : "first" },
-      h("h3", { title: metric.source }, metric.title),
+      h("h3", { title: metric.source }, titleOf(metric)),
       h("p", { class: "big" }, score(value[0])),
       hasAxis(metric) ? track(value, ...bounds(metric), metric.title) : null,
       h("p", { class: "range" }, value[1] === null ? "no interval: one group only" : `95%: ${score(value[1])} to ${score(value[2])}`));
@@ -53,47 +74,66 @@ function headline(data) {
   const how = run.groups > 1
     ? `Intervals: 95%, percentile bootstrap that resamples ${plural(run.groups, "group")} (by “${data.group}”).`
     : "All samples are of one group: there are no intervals.";
-  return section("scores", "Scores", counts + how, h("ul", { class: "cards" }, cards));
+  return section("scores", "Scores", counts + how, h("ul", { class: "cards" }, cards), ...others.flatMap((part) => partScores(data, run, ...part)));
+}
+
+/** The scores of a further part, a line each. */
+function partScores(data, run, name, metrics) {
+  const rows = metrics.map((metric) => {
+    const value = run.scores[metric.name];
+    const missing = data.missing[metric.name];
+    return [h("th", { scope: "row", title: metric.source }, titleOf(metric)), h("td", { class: "figure" }, withInterval(value)),
+      h("td", { class: "wide" }, hasAxis(metric) ? track(value, ...bounds(metric), metric.title) : null),
+      h("td", { class: "dim" }, missing ? `${plural(missing, "answer")} without it` : "")];
+  });
+  return [h("h3", { class: "part" }, capital(name)), table(`Scores: ${name}`, null, rows, { class: "more" })];
 }
 
 function comparison(data) {
-  const published = data.published || [];
-  if (data.runs.length + published.length < 2) return null;
-  const metrics = data.metrics.filter((metric) =>
-    [...data.runs, ...published].filter((run) => run.scores[metric.name]).length > 1);
-  const row = (run, kind) => [
-    h("th", { scope: "row", class: kind }, h("strong", {}, run.name), h("small", {}, run.note || run.model)),
-    ...metrics.map((metric, place) => scoreCell(run.scores[metric.name], metric, axes[place])),
-    h("td", { class: "number" }, run.n ? whole(run.n) : MISSING),
-    h("td", { class: "number" }, kind === "published" ? MISSING : whole(run.unparsed)),
-    h("td", { class: "number" }, kind === "published" ? MISSING : whole(run.errors)),
-  ];
-  const axes = metrics.map((metric) => axisOf(metric, [...data.runs, ...published]));
-  const head = ["run", ...scoreHeads(metrics, axes), ...countHeads("n", "unparsed", "errors")];
-  const others = new Set(data.runs.map((run) => run.task)).size > 1;
-  return section("comparison", "Side by side",
-    others ? "The runs are not all of one task: their scores are not comparable." : "",
-    table("Scores of the runs side by side", head, [
-      ...data.runs.map((run, place) => row(run, place ? "" : "own")),
-      ...published.map((run) => row(run, "published")),
-    ], { class: "scores" }),
-    published.length ? h("p", { class: "note" }, data.publishedNote || "Published rows were printed by their authors; they were not measured here.") : null,
-    differences(data));
+  if (data.runs.length < 2) return null;
+  const parts = byPart(data.metrics.filter((metric) => data.runs.filter((run) => run.scores[metric.name]).length > 1));
+  return section("comparison", "Side by side", "",
+    ...folded(parts, (name, metrics) => {
+      const axes = metrics.map((metric) => axisOf(metric, data.runs));
+      const head = ["run", ...scoreHeads(metrics, axes), ...countHeads("n", "unparsed", "errors")];
+      const rows = data.runs.map((run, place) => [
+        h("th", { scope: "row", class: place ? null : "own" }, h("strong", {}, run.name), h("small", {}, run.model)),
+        ...metrics.map((metric, column) => scoreCell(run.scores[metric.name], metric, axes[column])),
+        ...[run.n, run.unparsed, run.errors].map((count) => h("td", { class: "number" }, whole(count))),
+      ]);
+      return table(`Runs side by side: ${name}`, head, rows, { class: "scores" });
+    }),
+    ...differences(data));
 }
 
-/** Paired differences to the first run, where eval/html/summary.py gives them. */
+const MARKS = { "▲": "better", "▼": "worse", "≠": "unequal" };
+
+/** Paired differences to the first run, and why a run has none. */
 function differences(data) {
-  if (!(data.differences || []).length) return null;
-  const rows = data.differences.map((row) => [
-    rowHead(row.run), row.title, h("td", { class: "number" }, withInterval(row.value)),
+  const { rows, problems, note } = data.differences;
+  const parts = byPart(data.metrics.filter((metric) => rows.some((row) => row.metric === metric.name)));
+  const line = (row, metric) => [
+    rowHead(row.run), titleOf(metric), h("td", { class: "number" }, withInterval(row.value)),
     h("td", { class: "number" }, row.p === null ? MISSING : row.p < 0.001 ? "< 0.001" : row.p.toFixed(3)),
-    row.sure ? h("td", {}, h("span", { class: "chip sure" }, "differs")) : "not told apart",
-  ]);
-  return [
-    h("h3", {}, `Differences to ${data.run}`),
-    h("p", { class: "note" }, data.differencesNote || ""),
-    table("Paired differences between the runs", ["run", "metric", ...countHeads("difference", "p"), ""], rows),
+    h("td", { class: row.mark ? "" : "dim" }, row.mark ? `${row.mark} ${MARKS[row.mark] || ""}` : "not told apart"),
   ];
+  return [
+    h("h3", { class: "part" }, `Differences to ${data.run}`),
+    parts.length ? h("p", { class: "note" }, note) : null,
+    ...folded(parts, (name, metrics) => table(`Differences to ${data.run}: ${name}`, ["run", "metric", ...countHeads("difference", "p"), ""],
+      metrics.flatMap((metric) => rows.filter((row) => row.metric === metric.name).map((row) => line(row, metric))))),
+    ...problems.map((problem) => h("p", { class: "note" }, problem)),
+  ];
+}
+
+/** Tables of other people's numbers beside this run's, each with its notes. */
+function publishedTables(data) {
+  if (!data.published.length) return null;
+  return section("published", "Beside published results", "Rows and columns that say (published) were printed by their authors, not measured here.",
+    ...data.published.map((part) => h("details", { class: "part" },
+      h("summary", {}, part.title),
+      table(part.title, part.head, part.rows.map(([name, ...cells]) => [rowHead(name), ...cells]), { class: "printed" }),
+      h("ul", { class: "notes" }, part.notes.map((text) => h("li", {}, text))))));
 }
 
 function scoreCell(value, metric, axis) {
@@ -103,20 +143,32 @@ function scoreCell(value, metric, axis) {
 
 function slices(data, columns) {
   if (data.slices.length < 2) return null;
-  const metrics = data.metrics.filter((metric) => data.slices.some((row) => row.scores[metric.name]));
-  const axes = metrics.map((metric) => axisOf(metric, data.slices));
-  const rows = data.slices.map((row) => {
-    const at = row.slice.indexOf("=");
-    const name = row.slice.slice(0, at);
-    const known = at > 0 && columns.slices.some((column) => column.name === name);
-    return [
-      rowHead(known ? find({ [`s.${name}`]: row.slice.slice(at + 1) }, row.slice, "show these samples") : row.slice),
-      ...metrics.map((metric, place) => scoreCell(row.scores[metric.name], metric, axes[place])),
-      ...[row.n, row.groups, row.unparsed, row.errors].map((count) => h("td", { class: "number" }, whole(count))),
-    ];
-  });
   return section("by-slice", "By slice", "",
-    table("Scores by slice", ["slice", ...scoreHeads(metrics, axes), ...countHeads("n", "groups", "unparsed", "errors")], rows, { class: "scores" }));
+    ...folded(byPart(data.metrics.filter((metric) => data.slices.some((row) => row.scores[metric.name]))),
+      (name, metrics) => {
+        const axes = metrics.map((metric) => axisOf(metric, data.slices));
+        const head = ["slice", ...scoreHeads(metrics, axes), ...countHeads("n", "groups", "unparsed", "errors")];
+        const rows = data.slices.map((row) => [
+          rowHead(sliceLink(row.slice, columns)),
+          ...metrics.map((metric, place) => scoreCell(row.scores[metric.name], metric, axes[place])),
+          ...[row.n, row.groups, row.unparsed, row.errors].map((count) => h("td", { class: "number" }, whole(count))),
+        ]);
+        return table(`Scores by slice: ${name}`, head, rows, { class: "scores" });
+      }));
+}
+
+/** A slice (`tier=high`, `tier=high,language=en`) as a link to its samples, or as text where it is not on offer. */
+function sliceLink(name, columns) {
+  const values = new Map(columns.slices.map((column) => [column.name, new Set(column.values.map(([value]) => value))]));
+  const filter = {};
+  // A comma parts only before the name of a further slice: values may hold commas themselves.
+  for (const part of name.split(/,(?=[^,=]+=)/)) {
+    const at = part.indexOf("=");
+    const [key, value] = [part.slice(0, at), part.slice(at + 1)];
+    if (at < 1 || !values.get(key)?.has(value)) return name;
+    filter[`s.${key}`] = value;
+  }
+  return find(filter, name, "show these samples");
 }
 
 function confusion(data) {
@@ -154,26 +206,46 @@ function confusionTable(data, shares) {
 
 function classes(data) {
   if (!data.classes.length) return null;
-  const rows = data.classes.map((row) => [
+  return section("classes", "Per class", "", classTable("Precision, recall and F1 of each class", data.classes, true));
+}
+
+function classTable(caption, scores, links) {
+  const count = (filter, number) => h("td", { class: "number" }, links ? find(filter, whole(number)) : whole(number));
+  const rows = scores.map((row) => [
     rowHead(row.label),
     ...[["precision", "one"], ["recall", "two"], ["f1", "three"]].map(([name, kind]) =>
       h("td", { class: "barred" }, bar(row[name], score(row[name], 2), kind))),
-    h("td", { class: "number" }, find({ gold: row.label }, whole(row.gold))),
-    h("td", { class: "number" }, find({ given: row.label }, whole(row.answered))),
+    count({ gold: row.label }, row.gold), count({ given: row.label }, row.answered),
   ]);
-  return section("classes", "Per class", "",
-    table("Precision, recall and F1 of each class", ["class", "precision", "recall", "F1", ...countHeads("gold", "answered")], rows, { class: "classes" }));
+  return table(caption, ["class", "precision", "recall", "F1", ...countHeads("gold", "answered")], rows, { class: "classes" });
+}
+
+function labelSets(data) {
+  if (!data.sets.length) return null;
+  const box = h("div", {});
+  const draw = (part) => box.replaceChildren(classTable(`Precision, recall and F1 of each label; gold are ${part.gold}`, part.rows, false));
+  draw(data.sets[0]);
+  return section("labels", "Per label of the set", "",
+    h("fieldset", { class: "choice" }, h("legend", { class: "unseen" }, "Gold are"), data.sets.map((part, place) =>
+      h("label", {}, h("input", { type: "radio", name: "gold-labels", checked: !place, onchange: () => draw(part) }), `gold: ${part.gold}`))),
+    box);
 }
 
 function reliability(data) {
   if (!data.calibration.length) return null;
-  const figures = data.calibration.map((diagram) => h("figure", {},
-    h("figcaption", {}, h("h3", {}, diagram.title[0].toUpperCase() + diagram.title.slice(1)),
-      h("p", {}, `ECE ${score(diagram.ece)} · mean confidence ${score(diagram.confidence)} · accuracy ${score(diagram.accuracy)}`),
-      h("p", {}, plural(diagram.n, "answer") + (diagram.missing ? `; ${whole(diagram.missing)} more gave no confidence` : ""))),
-    reliabilityDiagram(diagram)));
+  const figures = data.calibration.flatMap((diagram) => [
+    h("figure", {},
+      h("figcaption", {}, h("h3", {}, capital(diagram.title)),
+        h("p", {}, `ECE ${score(diagram.ece)} · mean confidence ${score(diagram.confidence)} · accuracy ${score(diagram.accuracy)}`),
+        h("p", {}, plural(diagram.n, "answer") + (diagram.missing ? `; ${whole(diagram.missing)} more gave no confidence` : ""))),
+      reliabilityDiagram(diagram)),
+    diagram.curve.length > 1 ? h("figure", {},
+      h("figcaption", {}, h("h3", {}, `Risk and coverage: ${diagram.title}`),
+        h("p", {}, "share of errors among the most confident answers"), h("p", {}, `of all: ${percent(diagram.curve.at(-1)[1])}`)),
+      riskDiagram(diagram)) : null,
+  ]);
   return section("reliability", "Is its confidence to be trusted?",
-    "Bars: the share that is right in each tenth of confidence. A dot below the dashed line is overconfident, above it underconfident. ECE: ten bins of equal width.",
+    "Bars: the share that is right in each bin of confidence. A dot below the dashed line is overconfident, above it underconfident. ECE: bins of equal width.",
     h("div", { class: "figures" }, figures));
 }
 
