@@ -207,8 +207,8 @@ def _compared(result: RunResult) -> list[str]:
         *table(["", *slices], rows),
         *_mcnemar(result.comparison),
         "",
-        "This run minus the other, on the same resamples of groups. ▲ better, ▼ worse, ≠ unequal: the 95% interval leaves "
-        "out 0; not corrected for the number of comparisons.",
+        "This run minus the other, on the same resamples of groups. ▲ better, ▼ worse, ≠ unequal: the 95% interval "
+        "leaves out 0; not corrected for the number of comparisons.",
         "",
     ]
 
@@ -270,7 +270,8 @@ def _calibrated(found: Calibration | None) -> list[str]:
         "### Temperature scaling",
         "",
         *table(["", "as it is", f"T = {found.temperature:.3f}"], rows),
-        f"Fitted on {found.fitted:,} train samples of {found.groups:,} groups, judged on {found.judged:,} others.{bound}",
+        f"Fitted on {found.fitted:,} train samples of {found.groups:,} groups, judged on {found.judged:,} others."
+        + bound,
         "",
     ]
 

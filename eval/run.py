@@ -16,7 +16,7 @@ import tyro
 from eval.answers import Answer, read_answers
 from eval.bootstrap import RESAMPLES
 from eval.calibrate import calibrate
-from eval.compare import check_same, compare
+from eval.compare import compare
 from eval.metrics.metric import DEFAULTS, Options
 from eval.published import crosses_for
 from eval.report import RunResult, markdown, print_scores
@@ -68,7 +68,6 @@ def run(config: EvalConfig) -> int:
         for folder in config.runs
     ]
     for place, other in enumerate(results[1:], 1):
-        check_same(results[0], other)
         results[place] = dataclasses.replace(other, comparison=compare(results[0], other))
         write(results[place])
     print_scores(results)

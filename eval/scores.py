@@ -33,6 +33,8 @@ from tasks.task import AnswerKind, Sample, Task
 ALL = "all"
 # Between the parts of a slice that crosses several, as in `tier=high,language=en`.
 AND = ","
+# Metrics of the order of samples cost more than sums: they have at most so many resamples, the first ones.
+RANKED = 2_000
 Array = NDArray[np.float64]
 
 
@@ -223,7 +225,7 @@ class _Job:
 
     slice: str
     metrics: list[Metric]
-    gathered: list[Gathered]
+    gathered: Gathered
     groups: NDArray[np.int64]
 
 
@@ -241,9 +243,11 @@ def _rows(
             gathered = gather(found[members], places.reshape(-1), len(own), ranked=shared[0].ranked)
             jobs.append(_Job(name, shared, gathered, own))
     draws: dict[tuple[str, str], list[Array]] = {}
+    done = 0
     for block in weights(groups, count, seed) if groups > 1 else ():
+        done += len(block)
         for job in jobs:
-            if len(job.groups) > 1:
+            if len(job.groups) > 1 and (done <= RANKED or not job.metrics[0].ranked):
                 for title, scores in _scored(job, block[:, job.groups]):
                     draws.setdefault((job.slice, title), []).append(scores)
     joined = {key: np.concatenate(blocks) for key, blocks in draws.items()}

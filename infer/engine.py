@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from infer.media import Clip
 from prompts.render import Messages
-from tasks.task import MediaOptions
+from tasks.task import Media, MediaOptions
 
 
 class EngineError(RuntimeError):
@@ -56,7 +56,7 @@ class Request:
     """One question, with its media decoded.
 
     `key` names everything that determines the reply; `media_key` what determines the fed media (clip content and media
-    options), so that engines may cache by it. `clips` are in the order of the sample's media. `schema` is set for
+    options), so that engines may cache by it. `clips` are in the order of the sample's `media`. `schema` is set for
     `schema` decoding, `choice` for `label` decoding.
     """
 
@@ -68,6 +68,7 @@ class Request:
     options: MediaOptions
     schema: Mapping[str, Any] | None = None
     choice: Choice | None = None
+    media: tuple[Media, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Engine(Protocol):
         ...
 
 
-def fed_media(request: Request, audio_tokens: int, video_tokens: int) -> Fed:
+def fed_media(request: Request, audio_tokens: int, video_tokens: int, note: str | None = None) -> Fed:
     """The record of what a request carried, from its clips and the token counts that the engine saw."""
     pictures = [clip for clip in request.clips if clip.frames is not None]
     return Fed(
@@ -123,7 +124,7 @@ def fed_media(request: Request, audio_tokens: int, video_tokens: int) -> Fed:
         audio_s=sum(clip.audio_s for clip in request.clips),
         audio_tokens=audio_tokens,
         video_tokens=video_tokens,
-        notes=tuple(note for clip in request.clips for note in clip.notes),
+        notes=(*(said for clip in request.clips for said in clip.notes), *([note] if note else [])),
     )
 
 

@@ -33,6 +33,17 @@ class Question:
     model: Mapping[str, Any]
     factor: int
 
+    def messages(self, sample: Sample) -> Messages:
+        """The question about one sample."""
+        return render(
+            self.task,
+            sample,
+            self.options,
+            template=self.template,
+            transcript=self.transcript,
+            system=self.system,
+        )
+
 
 def digest(value: Any) -> str:
     """SHA-256 of a JSON value in canonical form, as hex."""
@@ -47,15 +58,7 @@ def prepare(
 
     `turns` are appended to the question (a re-ask).
     """
-    messages = render(
-        question.task,
-        sample,
-        question.options,
-        template=question.template,
-        transcript=question.transcript,
-        system=question.system,
-    )
-    messages = messages + (turns or [])
+    messages = question.messages(sample) + (turns or [])
     content = [[m.kind, content_hash(m.path), m.start_s, m.end_s] for m in sample.media]
     media_key = digest([content, dataclasses.asdict(question.options), question.factor])
     sampling = dataclasses.asdict(question.sampling)
@@ -68,7 +71,15 @@ def prepare(
     except MediaError as error:
         return Reply(sample.id, key, error=f"media: {error}")
     return Request(
-        sample.id, key, media_key, _present(messages, clips), clips, question.options, question.schema, question.choice
+        sample.id,
+        key,
+        media_key,
+        _present(messages, clips),
+        clips,
+        question.options,
+        question.schema,
+        question.choice,
+        sample.media,
     )
 
 

@@ -23,13 +23,14 @@ import tyro
 from infer.checkpoint import Checkpoint
 from infer.engine import Choice, Engine, EngineError, Reply, Request, Sampling
 from infer.feed import Question, digest, prepared
+from infer.openai_engine import Endpoint, EndpointOptions, OpenAIEngine
 from infer.progress import Progress
 from infer.store import RunStore, StoreFullError, read_replies
 from infer.versions import check_versions, installed
 from infer.vllm_engine import VllmEngine, VllmOptions
 from prompts.parsing import Unparsed, parse
 from prompts.reask import reask as reask_turns
-from prompts.render import Messages, Template, load_template, render
+from prompts.render import Messages, Template, load_template
 from prompts.schema import schema
 from tasks.registry import task as task_named
 from tasks.select import check_at_least, check_options, read_pairs, read_samples, take, with_ids
@@ -50,8 +51,8 @@ class InferConfig:
     """Run directory; one run, one directory."""
     media: Path | None = None
     """Folder of the clips, where it is not the release's own place under --data."""
-    engine: Literal["vllm"] = "vllm"
-    """What runs the model."""
+    engine: Literal["vllm", "openai"] = "vllm"
+    """What runs the model: vLLM on this machine, or an OpenAI-compatible endpoint (--base-url)."""
     adapter: Path | None = None
     """Folder of a LoRA adapter."""
     split: str | None = None
@@ -87,6 +88,7 @@ class InferConfig:
     """Ask again, at most so often, where a reply cannot be read; all replies are stored."""
     clip: tyro.conf.OmitArgPrefixes[MediaOptions] = field(default_factory=MediaOptions)
     vllm: tyro.conf.OmitArgPrefixes[VllmOptions] = field(default_factory=VllmOptions)
+    endpoint: tyro.conf.OmitArgPrefixes[EndpointOptions] = field(default_factory=EndpointOptions)
     threads: int = 2
     """Threads that decode clips ahead of the engine."""
     show_prompt: bool = False
@@ -103,10 +105,10 @@ def run(config: InferConfig) -> int:
     root = Root(config.data, config.media, check_options(task, read_pairs(config.option, "--option")))
     everything = with_ids(read_samples(task, root, config.split, _slices(config)), config.ids)
     samples = take(everything, config.limit)
-    checkpoint = Checkpoint(config.model, config.adapter)
-    question = make_question(config, task, checkpoint)
+    model = named_model(config)
+    question = make_question(config, task, model)
     if config.show_prompt:
-        print(show_prompt(samples[0], question, checkpoint))
+        print(show_prompt(samples[0], question, model))
         return 0
     if config.out is None:
         raise ValueError("--out is missing: the run directory to write")
@@ -116,7 +118,7 @@ def run(config: InferConfig) -> int:
         if store.repaired_bytes:
             print(f"cut off {store.repaired_bytes} bytes of a reply that a crash interrupted", file=sys.stderr)
         try:
-            load = partial(load_engine, config, checkpoint, samples)
+            load = partial(load_engine, config, model, samples)
             failed = ask(samples, question, store, load, config.threads, config.reask)
         except StoreFullError as error:
             return _stopped(store, f"{error.strerror}; make room")
@@ -127,7 +129,16 @@ def run(config: InferConfig) -> int:
     return _summary(config.out, len(samples), failed)
 
 
-def make_question(config: InferConfig, task: Task, checkpoint: Checkpoint) -> Question:
+def named_model(config: InferConfig) -> Checkpoint | Endpoint:
+    """The model that the configuration names; nothing is loaded."""
+    if config.engine == "openai":
+        if config.adapter is not None:
+            raise ValueError("--adapter belongs to --engine vllm; an endpoint serves an adapter under a model name")
+        return Endpoint(config.model, config.endpoint.base_url)
+    return Checkpoint(config.model, config.adapter)
+
+
+def make_question(config: InferConfig, task: Task, model: Checkpoint | Endpoint) -> Question:
     """What is the same for all samples of the run; ValueError where template, decoding and task do not fit."""
     template = load_template(config.template or task.template)
     decode = config.decode or ("schema" if template.reply == "json" else "free")
@@ -142,8 +153,8 @@ def make_question(config: InferConfig, task: Task, checkpoint: Checkpoint) -> Qu
         sampling=Sampling(decode, config.temperature, config.max_tokens, config.seed),
         schema=schema(task.answer) if decode == "schema" else None,
         choice=label_choice(task.answer, template) if decode == "label" else None,
-        model=checkpoint.identity(),
-        factor=checkpoint.factor,
+        model=model.identity(),
+        factor=model.factor,
     )
 
 
@@ -155,12 +166,14 @@ def label_choice(kind: AnswerKind, template: Template) -> Choice:
     return Choice(head, kind.labels, tail)
 
 
-def load_engine(config: InferConfig, checkpoint: Checkpoint, samples: list[Sample]) -> Engine:
+def load_engine(config: InferConfig, model: Checkpoint | Endpoint, samples: list[Sample]) -> Engine:
     """Loads the model. Slow; nothing heavy is imported before it."""
+    if isinstance(model, Endpoint):
+        return OpenAIEngine(model, config.endpoint)
     print(f"loading {config.model} …", file=sys.stderr)
     start = time.monotonic()
     most = max(len(sample.media) for sample in samples)
-    engine = VllmEngine(checkpoint, config.vllm, config.seed, media_per_prompt=most)
+    engine = VllmEngine(model, config.vllm, config.seed, media_per_prompt=most)
     print(f"loaded in {time.monotonic() - start:.0f} s", file=sys.stderr)
     return engine
 
@@ -238,19 +251,11 @@ def _ask_once(
     return failures
 
 
-def show_prompt(sample: Sample, question: Question, checkpoint: Checkpoint) -> str:
+def show_prompt(sample: Sample, question: Question, model: Checkpoint | Endpoint) -> str:
     """What the model gets for one sample: its media, then the text through the chat template."""
-    messages = render(
-        question.task,
-        sample,
-        question.options,
-        template=question.template,
-        transcript=question.transcript,
-        system=question.system,
-    )
     media = "\n".join(f"{medium.kind}: {medium.path}" for medium in sample.media) or "no media"
     head = question.choice.head if question.choice else ""
-    return f"sample {sample.id}\n{media}\n\n{checkpoint.prompt(messages)}{head}"
+    return f"sample {sample.id}\n{media}\n\n{model.prompt(question.messages(sample))}{head}"
 
 
 def _slices(config: InferConfig) -> dict[str, str]:

@@ -7,6 +7,7 @@ model with another `--model`. Weights are random (seeded): it knows nothing abou
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -196,6 +197,17 @@ _AUDIO = {
 }
 
 
+def _spans(tokenizer: Any, ids: dict[str, int]) -> dict[str, int]:
+    """The tokens that open and close media, and the one that names the user's turn."""
+    return {
+        "audio_start_token_id": ids["audio_bos"],
+        "audio_end_token_id": ids["audio_eos"],
+        "vision_start_token_id": ids["vision_bos"],
+        "vision_end_token_id": ids["vision_eos"],
+        "user_token_id": tokenizer.encode("user")[0],
+    }
+
+
 def _config_qwen2_5(tokenizer: Any) -> dict[str, Any]:
     ids = _ids(tokenizer, "qwen2_5_omni")
     thinker = {
@@ -211,11 +223,7 @@ def _config_qwen2_5(tokenizer: Any) -> dict[str, Any]:
         "audio_token_index": ids["audio"],
         "image_token_index": ids["image"],
         "video_token_index": ids["video"],
-        "audio_start_token_id": ids["audio_bos"],
-        "audio_end_token_id": ids["audio_eos"],
-        "vision_start_token_id": ids["vision_bos"],
-        "vision_end_token_id": ids["vision_eos"],
-        "user_token_id": tokenizer.encode("user")[0],
+        **_spans(tokenizer, ids),
         "position_id_per_seconds": 25,
         "seconds_per_chunk": 2,
         "tie_word_embeddings": False,
@@ -257,11 +265,7 @@ def _config_qwen3(tokenizer: Any) -> dict[str, Any]:
         "audio_token_id": ids["audio"],
         "image_token_id": ids["image"],
         "video_token_id": ids["video"],
-        "audio_start_token_id": ids["audio_bos"],
-        "audio_end_token_id": ids["audio_eos"],
-        "vision_start_token_id": ids["vision_bos"],
-        "vision_end_token_id": ids["vision_eos"],
-        "user_token_id": tokenizer.encode("user")[0],
+        **_spans(tokenizer, ids),
         "position_id_per_seconds": 13,
         "seconds_per_chunk": 2,
         "tie_word_embeddings": False,
@@ -300,12 +304,13 @@ def _save_weights(out: Path, family: Family, config: dict[str, Any], seed: int) 
 def build_tiny(out: Path, family: Family = "qwen2_5_omni", seed: int = 0) -> Path:
     """Writes a tiny checkpoint of `family` into `out` (made if missing) and returns `out`.
 
-    The same seed and library versions give the same weights. An existing checkpoint of the same family and seed is
-    left as it is.
+    The same seed and library versions give the same weights. An existing checkpoint of the same family, seed and
+    tokenizer text is left as it is.
     """
     if family not in MARKS:
         raise ValueError(f"no tiny checkpoint for family {family!r}; there are: {', '.join(MARKS)}")
-    card = {"family": family, "seed": seed, "recipe": 1}
+    corpus = hashlib.sha256("\0".join(_corpus()).encode()).hexdigest()[:16]
+    card = {"family": family, "seed": seed, "recipe": 1, "tokenizer": corpus}
     card_file = out / "tiny.json"
     if card_file.exists() and json.loads(card_file.read_text(encoding="utf-8"))["card"] == card:
         return out

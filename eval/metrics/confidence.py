@@ -25,7 +25,7 @@ from eval.metrics.metric import (
     primary,
     ratio,
 )
-from eval.metrics.sums import Array, Codes
+from eval.metrics.sums import Array, Codes, distinct
 from tasks.task import AnswerKind
 
 # The confidence of an answer that states none: below every confidence.
@@ -140,15 +140,14 @@ def brier(sums: Array) -> Array:
 def equal_mass_error(rows: Array, counts: Array, bins: int = DEFAULTS.bins) -> Array:
     """ECE over `bins` bins that hold equally many answers; best 0, in [0, 1].
 
-    `rows` [rows, (confidence, correct)], `counts` [resamples, rows] -> [resamples]; NaN where none is stated. Answers
-    of one confidence are never divided, so that their order does not matter: they go where their middle rank lies.
+    `rows` [rows, (confidence, correct)] ascending, `counts` [resamples, rows] -> [resamples]; NaN where none is stated.
+    Answers of one confidence are never divided, so that their order does not matter: they go where their middle rank lies.
     Without ties and for n divisible by `bins` it equals the adaptive ECE of Nguyen & O'Connor 2015 (numpy.array_split).
     """
-    order = np.lexsort((rows[:, 1], rows[:, 0]))
-    order = order[rows[order, 0] > UNSTATED]
-    if not len(order):
+    first = int((rows[:, 0] <= UNSTATED).sum())
+    if first == len(rows):
         return np.full(len(counts), np.nan)
-    rows, counts = rows[order], counts[:, order]
+    rows, counts = rows[first:], counts[:, first:]
     starts = np.flatnonzero(np.r_[True, rows[1:, 0] != rows[:-1, 0]])
     mass = np.add.reduceat(counts, starts, axis=1)
     gap = np.add.reduceat(counts * (rows[:, 1] - rows[:, 0]), starts, axis=1)
@@ -160,31 +159,37 @@ def equal_mass_error(rows: Array, counts: Array, bins: int = DEFAULTS.bins) -> A
 
 
 def risk_coverage(rows: Array, counts: Array) -> tuple[Array, Array]:
-    """Answers and errors at every distinct confidence, highest first (what states none last): [resamples, levels]."""
-    order = np.lexsort((rows[:, 1], -rows[:, 0]))
-    rows, counts = rows[order], counts[:, order]
+    """Answers and errors at every distinct confidence, highest first (what states none last): [resamples, levels].
+
+    `rows` [rows, (confidence, correct)] ascending, at least one; `counts` [resamples, rows].
+    """
+    rows, counts = rows[::-1], counts[:, ::-1]
     starts = np.flatnonzero(np.r_[True, rows[1:, 0] != rows[:-1, 0]])
-    return np.add.reduceat(counts, starts, axis=1), np.add.reduceat(counts * (1 - rows[:, 1]), starts, axis=1)
+    errors = counts * (1 - rows[:, 1])
+    if len(starts) == len(rows):
+        return counts, errors
+    return np.add.reduceat(counts, starts, axis=1), np.add.reduceat(errors, starts, axis=1)
 
 
 def aurc(rows: Array, counts: Array) -> Array:
     """Area under the risk-coverage curve: mean over k = 1 … n of the error rate among the k most confident answers.
 
-    `rows` [rows, (confidence, correct)], `counts` [resamples, rows] -> [resamples], in [0, 1], best 0; NaN for n = 0.
-    Geifman & El-Yaniv 2017 (as a mean over coverages). Answers of one confidence have no order: each k inside them
-    gets the mean over all orders, so with one confidence for all it is the error rate. No answer comes last, as error.
+    `rows` [rows, (confidence, correct)] ascending, `counts` [resamples, rows] -> [resamples], in [0, 1], best 0; NaN
+    for n = 0. Geifman & El-Yaniv 2017 (as a mean over coverages). Answers of one confidence have no order: each k
+    inside them gets the mean over all orders, so with one confidence for all it is the error rate. No answer comes
+    last, as an error.
     """
     if not len(rows):
         return np.full(len(counts), np.nan)
     answered, errors = risk_coverage(rows, counts)
-    before_n, before_e = answered.cumsum(1) - answered, errors.cumsum(1) - errors
     rate = ratio(errors, answered, empty=0.0)
     # sum over j = 1 … m of (E + j r) / (N + j) = m r + (E - N r) (H(N + m) - H(N)), H the harmonic numbers
-    total = answered.sum(1)
-    harmonic = np.r_[0.0, np.cumsum(1 / np.arange(1, int(total.max(initial=0)) + 1))]
-    upper, lower = ((before_n + more).astype(np.int64) for more in (answered, 0))
-    area = errors + (before_e - before_n * rate) * (harmonic[upper] - harmonic[lower])
-    return ratio(area.sum(1), total)
+    upto = answered.cumsum(1)
+    total = upto[:, -1]
+    harmonic = np.r_[0.0, np.cumsum(1 / np.arange(1, int(total.max(initial=0)) + 1))][upto.astype(np.intp)]
+    step = np.diff(harmonic, axis=1, prepend=0.0)
+    before = errors.cumsum(1) - errors - (upto - answered) * rate
+    return ratio((errors + before * step).sum(1), total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +220,8 @@ def curve(pairs: Array, points: int = 200) -> list[tuple[float, float]]:
     """
     if not len(pairs):
         return []
-    answered, errors = (each[0].cumsum() for each in risk_coverage(pairs, np.ones((1, len(pairs)))))
+    rows, places = distinct(pairs)
+    counts = np.bincount(places, minlength=len(rows)).astype(np.float64)
+    answered, errors = (each[0].cumsum() for each in risk_coverage(rows, counts[None, :]))
     chosen = np.unique(np.linspace(0, len(answered) - 1, min(points, len(answered))).round().astype(np.int64))
     return [(float(answered[i] / len(pairs)), float(errors[i] / answered[i])) for i in chosen]

@@ -150,19 +150,18 @@ def listings(
 def average_precision(rows: Array, counts: Array) -> Array:
     """Σ (recall_k - recall_k-1) · precision_k over the distinct confidences k of one label, highest first.
 
-    `rows` [rows, (confidence, gold)], `counts` [resamples, rows] -> [resamples], in [0, 1], best 1; NaN where the
+    `rows` [rows, (confidence, gold)] ascending, `counts` [resamples, rows] -> [resamples], in [0, 1], best 1; NaN where the
     label is never gold. A gold sample whose answer does not list the label is never found and adds nothing (as a
     document that is not retrieved, Manning et al. 2008, 8.4). Where every answer lists the label it equals
     sklearn.metrics.average_precision_score, ties being one step.
     """
-    order = np.argsort(-rows[:, 0], kind="stable")
-    rows, counts = rows[order], counts[:, order]
-    positives = (counts * rows[:, 1]).sum(1)
-    listed = int((rows[:, 0] > UNLISTED).sum())
-    if not listed:
+    positives = counts @ rows[:, 1]
+    first = int((rows[:, 0] <= UNLISTED).sum())
+    if first == len(rows):
         return ratio(np.zeros(len(counts)), positives)
-    starts = np.flatnonzero(np.r_[True, rows[1:listed, 0] != rows[: listed - 1, 0]])
-    retrieved = np.add.reduceat(counts[:, :listed], starts, axis=1)
-    found = np.add.reduceat(counts[:, :listed] * rows[:listed, 1], starts, axis=1)
+    rows, counts = rows[first:][::-1], counts[:, first:][:, ::-1]
+    starts = np.flatnonzero(np.r_[True, rows[1:, 0] != rows[:-1, 0]])
+    retrieved = np.add.reduceat(counts, starts, axis=1)
+    found = np.add.reduceat(counts * rows[:, 1], starts, axis=1)
     precision = ratio(found.cumsum(1), retrieved.cumsum(1), empty=0.0)
     return ratio((found * precision).sum(1), positives)

@@ -119,8 +119,8 @@ class Metric:
     It is computed in two steps, which is what makes resampling fast. `statistics` are taken once:
     - [samples, ...], to be summed over samples; `value` maps such sums [resamples, ...] to scores [resamples];
     - where `ranked`, [samples, lists, columns]: a score that depends on the order of samples is no function of sums.
-      `value` then maps the distinct rows of a list [rows, columns] and how often each occurs [resamples, rows] to
-      scores [resamples]; the metric is the mean over the lists in which it is defined.
+      `value` then maps the distinct rows of a list [rows, columns], ascending, and how often each occurs
+      [resamples, rows] to scores [resamples]; the metric is the mean over the lists in which it is defined.
 
     `low`, `high` and `best` bound it (`best` None: neither end is good). `missing` says how an answer counts that does
     not hold the `part` measured: as wrong, or left out (n then still counts it, and the row's `missing` tells).
@@ -147,11 +147,13 @@ class Metric:
         gathered = gather(statistics, np.zeros(len(statistics), dtype=np.int64), 1, ranked=self.ranked)
         return float(self.scores(gathered, weighted(gathered, np.ones((1, 1))))[0])
 
-    def scores(self, gathered: Sequence[Gathered], sums: Sequence[Array]) -> Array:
+    def scores(self, gathered: Gathered, sums: Array) -> Array:
         """Scores [resamples] from gathered statistics and their sums over each resample, `weighted(gathered, …)`."""
         if not self.ranked:
-            return self.value(sums[0])
-        found = np.stack([self.value(part.rows, counts) for part, counts in zip(gathered, sums, strict=True)])
+            return self.value(sums.reshape(len(sums), *gathered.shape))
+        ends = np.cumsum([len(rows) for rows in gathered.lists])
+        parts = np.split(sums, ends[:-1], axis=1)
+        found = np.stack([self.value(rows, counts) for rows, counts in zip(gathered.lists, parts, strict=True)])
         there = ~np.isnan(found)
         return ratio(np.where(there, found, 0.0).sum(0), there.sum(0).astype(np.float64))
 
