@@ -120,10 +120,14 @@ def difference(found: Difference | None) -> str:
     """`+0.021 [+0.004, +0.040] ▲`, the mark where the interval leaves out 0."""
     if found is None or math.isnan(found.difference):
         return "–"
-    shown = f"{found.difference:+.3f}"
+    shown = _signed(found.difference)
     if found.low is not None and found.high is not None:
-        shown += f" [{found.low:+.3f}, {found.high:+.3f}]"
+        shown += f" [{_signed(found.low)}, {_signed(found.high)}]"
     return f"{shown} {found.mark}".rstrip()
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 3) + 0.0:+.3f}"  # + 0.0: never -0.000
 
 
 def parse_counts(answers: Sequence[Answer]) -> list[tuple[str, int]]:
@@ -251,7 +255,8 @@ def _about(part: Part, result: RunResult) -> list[str]:
             f"A label is gold where at least a share of {options.threshold:g} of the annotators gave it "
             f"({result.scores.silent:,} samples have no such label); Unsure votes are no label. Listed labels are "
             f"answered from confidence {options.answer_threshold:g}. KL and cross-entropy: both distributions mixed "
-            f"with {options.smoothing:g} of the uniform one. Answers without this part (lacking) count as wrong."
+            f"with {options.smoothing:g} of the uniform one. Answers without this part (lacking) count as wrong. "
+            "Intervals of mAP lean upwards where labels are rare."
         ]
     return [
         f"Over the answers that have it (the others: lacking); AURC over all, no answer last and wrong. ECE with "
@@ -367,5 +372,8 @@ def print_scores(results: Sequence[RunResult]) -> None:
             for line in _mcnemar(result.comparison) if result.comparison else ():
                 console.print(Text(f"{result.name}: {line}"))
     for result in results:
+        if (fitted := result.calibration) is not None:
+            ece = f"{number(fitted.before['logprob_ece'])} to {number(fitted.after['logprob_ece'])}"
+            console.print(Text(f"{result.name}: temperature {fitted.temperature:.3f}, ECE outside of train {ece}"))
         parts = [f"{count} {name}" for name, count in parse_counts(result.answers) if count]
         console.print(Text(f"{result.name}: {', '.join(parts)}"))

@@ -17,6 +17,7 @@ from eval.answers import Answer, read_answers
 from eval.bootstrap import RESAMPLES
 from eval.calibrate import calibrate
 from eval.compare import compare
+from eval.html import build
 from eval.metrics.metric import DEFAULTS, Options
 from eval.published import crosses_for
 from eval.report import RunResult, markdown, print_scores
@@ -70,6 +71,8 @@ def run(config: EvalConfig) -> int:
     for place, other in enumerate(results[1:], 1):
         results[place] = dataclasses.replace(other, comparison=compare(results[0], other))
         write(results[place])
+    for place, folder in enumerate(config.runs):  # the page of the first run shows the others beside it
+        write_atomic(folder / PAGE, build(results[place : place + 1] if place else results))
     print_scores(results)
     for folder in config.runs:
         print(f"{folder / REPORT}", file=sys.stderr)

@@ -27,7 +27,7 @@ TIMED = ("mov", "matroska", "flac", "wav", "avi")
 # A file may lack this much of what its header promises; more is a truncated file.
 MISSING_SHARE, MISSING_S, MISSING_FRAMES = 0.02, 0.25, 2
 # A hole in the sound longer than this (lost packets) is filled with silence, so that what follows stays in time.
-HOLE_S = 0.05
+HOLE_S, MAX_PACKET_S = 0.05, 1.0
 
 
 class MediaError(ValueError):
@@ -99,6 +99,7 @@ class Ear:
         self._length = 0
         self._start, self._end = math.inf, 0.0
         self._bad = 0
+        self._lost_s = 0.0
 
     def hear(self, packet: Any) -> None:
         """Decodes one packet of the sound track."""
@@ -106,7 +107,9 @@ class Ear:
             self._start = min(self._start, float(packet.pts * packet.time_base))
             self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
         frames = decoded(packet)
-        self._bad += frames is None
+        if frames is None:
+            self._bad += 1
+            self._lost_s += min(float((packet.duration or 0) * packet.time_base), MAX_PACKET_S)
         for frame in frames or ():
             self._fill_hole(frame)
             try:
@@ -129,8 +132,9 @@ class Ear:
             # The last packet is padded to the codec's frame size; its duration says how much of it is sound.
             wanted = round((self._end - self._start) * SAMPLE_RATE)
             audio = audio[:wanted]
-            if self._bad and len(audio) < wanted:
-                audio = np.pad(audio, (0, wanted - len(audio)))
+            tail = min(wanted - len(audio), round(self._lost_s * SAMPLE_RATE))
+            if tail > 0:
+                audio = np.pad(audio, (0, tail))
         return audio
 
     def _resample(self, frame: Any) -> list[Any]:
@@ -158,7 +162,10 @@ class Ear:
         if not self._bad or frame.pts is None or not math.isfinite(self._start):
             return
         missing = round((float(frame.pts * frame.time_base) - self._start) * SAMPLE_RATE) - self._length
+        # Time stamps of a damaged file lie: no more silence than the lost packets were long.
+        missing = min(missing, round(self._lost_s * SAMPLE_RATE))
         if missing > HOLE_S * SAMPLE_RATE:
+            self._lost_s -= missing / SAMPLE_RATE
             self._add(self._flush())
             self._parts.append(np.zeros(missing, np.float32))
             self._length += missing
@@ -248,6 +255,7 @@ def pictures(
     found: list[NDArray[np.uint8]] = []
     newest: Any = None
     lost = 0
+    container.seek(0)
     for packet in container.demux(picture_track(container)):
         for frame in decoded(packet) or ():
             if frame.pts is None:
@@ -256,25 +264,30 @@ def pictures(
                 exact = wanted[len(found)] == frame.pts
                 lost += not exact
                 same = found and wanted[len(found)] == wanted[len(found) - 1]
-                found.append(found[-1] if same else picture(frame if exact or newest is None else newest, fit))
+                chosen = frame if exact or newest is None else newest
+                found.append(found[-1] if same else picture(chosen, found[0].shape[:2] if found else None, fit))
             newest = frame
         if len(found) == len(wanted):
             break
     if newest is not None and len(found) < len(wanted):
         lost += len(wanted) - len(found)
-        found.extend([picture(newest, fit)] * (len(wanted) - len(found)))
+        last = picture(newest, found[0].shape[:2] if found else None, fit)
+        found.extend([last] * (len(wanted) - len(found)))
     return (np.stack(found) if found else None), lost
 
 
-def picture(frame: Any, fit: Callable[[int, int], tuple[int, int]]) -> NDArray[np.uint8]:
-    """One upright RGB picture [height, width, 3] in the size that `fit` gives for its upright height and width."""
+def picture(frame: Any, size: tuple[int, ...] | None, fit: Callable[[int, int], tuple[int, int]]) -> NDArray[np.uint8]:
+    """One upright RGB picture [height, width, 3]; `size` None takes the one that `fit` gives for the upright frame.
+
+    The size of a clip's first picture is that of all: a stream may change its size midway.
+    """
     import numpy as np
 
     turns = round(frame.rotation / 90) % 4  # quarter turns against the clock, from the file's display matrix
+    upright = (frame.width, frame.height) if turns % 2 else (frame.height, frame.width)
+    height, width = size or fit(*upright)
     if turns % 2:
-        width, height = fit(frame.width, frame.height)
-    else:
-        height, width = fit(frame.height, frame.width)
+        height, width = width, height
     pixels = frame.reformat(width=width, height=height, format="rgb24", interpolation="BICUBIC").to_ndarray()
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 

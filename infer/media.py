@@ -141,6 +141,8 @@ def load_clip(media: Media, options: MediaOptions, factor: int) -> Clip:
 
     Raises MediaError as `probe` does, and for a stream that cannot be decoded or a time range outside the clip.
     """
+    import av
+
     size = check_file(media.path)
     start, end = _window(media)
     ear = Ear() if options.audio else None
@@ -157,11 +159,10 @@ def load_clip(media: Media, options: MediaOptions, factor: int) -> Clip:
             try:
                 count = frame_count(last - first + 1, info.fps, options)
                 fit = partial(frame_size, frames=count, options=options, factor=factor)
-                container.seek(0)
                 frames, lost = pictures(container, [times[i] for i in frame_indices(first, last, count)], fit)
             except FrameError as error:
                 raise MediaError(f"{media.path}: {error}") from None
-            except OSError as error:  # FFmpeg's errors are OSErrors
+            except av.FFmpegError as error:
                 raise MediaError(f"{media.path}: cannot be decoded: {error.strerror}") from None
             if frames is None:
                 raise MediaError(f"{media.path}: no frame could be decoded")

@@ -125,7 +125,7 @@ def run(config: InferConfig) -> int:
         except KeyboardInterrupt:
             return _stopped(store, "interrupted")
         except EngineError as error:
-            return _stopped(store, f"the engine died: {error}")
+            return _stopped(store, f"the engine died: {str(error).rstrip(chr(46))}")
     return _summary(config.out, len(samples), failed)
 
 

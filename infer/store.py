@@ -89,7 +89,8 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_replies(folder: Path) -> Iterator[Reply]:
-    """The stored replies of a run, in the order in which they came; later ones of an id replace earlier ones."""
+    """The stored replies of a run, in the order in which they came. Of several for one sample and attempt the last
+    counts: the ones before it failed, or belong to a clip that was replaced."""
     path = folder / REPLIES
     for number, record in enumerate(read_lines(path) if path.exists() else (), 1):
         try:

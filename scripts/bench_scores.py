@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def main() -> None:
     print(f"  ratio: {each * RESAMPLES / ours[0]:,.0f}")
     for task in (BASIC7, COMPACT):
         samples, answers = run_of(task, 20_000, rng)
-        seconds, scores = timed(lambda task=task, samples=samples, answers=answers: score(task, samples, answers))
+        seconds, scores = timed(partial(score, task, samples, answers))
         kinds = f"{len(scores.details)} slices, {len({row.metric for row in scores.rows})} metrics"
         print(f"{task.name}, 20,000 samples, {kinds}, {RESAMPLES:,} resamples: {seconds:.1f} s")
 

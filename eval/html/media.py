@@ -30,12 +30,12 @@ def place_of(samples: Sequence[Sample], roots: Sequence[Path], report: Path) -> 
 
     `roots` are the data folders of the run (see `absolute`).
     """
-    folders = {os.path.dirname(absolute(medium.path, roots)) for sample in samples for medium in sample.media}
+    folders = {str(Path(absolute(medium.path, roots)).parent) for sample in samples for medium in sample.media}
     if not folders:
         return None
     common = os.path.commonpath(folders)
     # Not resolved: a browser goes up from the address that was opened, whatever is a symbolic link on the way.
-    return Place(common, url_path(os.path.relpath(common, os.path.abspath(report))) + "/")
+    return Place(common, url_path(os.path.relpath(common, _here(report))) + "/")
 
 
 def tail_of(medium: Media, roots: Sequence[Path], place: Place) -> str:
@@ -59,14 +59,19 @@ def absolute(path: Path, roots: Sequence[Path]) -> str:
     start of the path that is the end of a root. Without one, the path is taken from the working directory.
     """
     plain = os.path.normpath(path)
-    if os.path.isabs(plain):
+    if Path(plain).is_absolute():
         return plain
     parts = [part for part in Path(plain).parts if part != os.pardir]
     for length in range(len(parts), 0, -1):
         for root in roots:
             if list(root.parts[-length:]) == parts[:length]:
-                return os.path.join(root, *parts[length:])
-    return os.path.abspath(plain)
+                return str(root.joinpath(*parts[length:]))
+    return _here(plain)
+
+
+def _here(path: str | Path) -> str:
+    """A path from the working directory, absolute and normal, with symbolic links as they are."""
+    return os.path.normpath(Path(path).absolute())
 
 
 def roots_of(facts: Mapping[str, Any]) -> list[Path]:

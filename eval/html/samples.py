@@ -6,6 +6,7 @@ one sample at a time (transcript, reply, meta), in chunks that the page parses w
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -97,8 +98,8 @@ def columns(results: Sequence[RunResult]) -> dict[str, Any]:
     given = [labels_in(answer.value, kind) for answer in result.answers]
     others = [_answers_of(other, result) for other in results[1:]]
     names = dict.fromkeys(result.scores.labels)
-    for column in (gold, given, *others):
-        names.update((label, None) for labels in column for label in labels or ())
+    for labels in itertools.chain(gold, given, *others):
+        names.update(dict.fromkeys(labels or ()))
     codes = {label: place for place, label in enumerate(names)}
     tags = [
         list(tags_of(sample, answer, result.replies.get(sample.id)))

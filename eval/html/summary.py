@@ -59,6 +59,7 @@ def summary(results: Sequence[RunResult]) -> dict[str, Any]:
         "classes": _classes(result.scores.classes),
         "sets": _sets(result),
         "calibration": calibration(result),
+        "temperature": temperature(result),
         "outcomes": outcomes(result),
         "repairs": Counter(name for answer in result.answers for name in set(answer.repairs)).most_common(),
         "fed": fed(result.replies.values()),
@@ -159,8 +160,10 @@ def calibration(result: RunResult) -> list[dict[str, Any]]:
     n_bin / n * |accuracy - mean confidence|, that of the bins shown."""
     detail = result.scores.details.get(ALL)
     answered = sum(answer.value is not None for answer in result.answers)
-    found = []
-    for source, bins in detail.reliability.items() if detail else ():
+    found: list[dict[str, Any]] = []
+    if detail is None:
+        return found
+    for source, bins in detail.reliability.items():
         total = sum(b.count for b in bins)
         filled = [
             {"low": b.low, "high": b.high, "n": b.count, "confidence": b.confidence, "accuracy": b.accuracy}
@@ -181,6 +184,20 @@ def calibration(result: RunResult) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def temperature(result: RunResult) -> dict[str, Any] | None:
+    """The fitted temperature with scores before and after, None where none was fitted."""
+    fitted = result.calibration
+    if fitted is None:
+        return None
+    title = {name: METRICS[name].title if name in METRICS else name.upper() for name in fitted.before}
+    return {
+        "value": fitted.temperature,
+        "note": f"Fitted on {fitted.fitted:,} train samples of {fitted.groups:,} groups, judged on {fitted.judged:,} "
+        "others." + (" The best temperature lies outside what was tried." if fitted.at_bound else ""),
+        "rows": [[title[name], number(fitted.before[name]), number(fitted.after.get(name))] for name in fitted.before],
+    }
 
 
 def outcomes(result: RunResult) -> list[list[Any]]:

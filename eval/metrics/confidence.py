@@ -138,11 +138,11 @@ def brier(sums: Array) -> Array:
 
 
 def equal_mass_error(rows: Array, counts: Array, bins: int = DEFAULTS.bins) -> Array:
-    """ECE over `bins` bins that hold equally many answers; best 0, in [0, 1].
+    """ECE over `bins` bins that hold equally many answers; in [0, 1], best 0, NaN where none is stated.
 
-    `rows` [rows, (confidence, correct)] ascending, `counts` [resamples, rows] -> [resamples]; NaN where none is stated.
-    Answers of one confidence are never divided, so that their order does not matter: they go where their middle rank lies.
-    Without ties and for n divisible by `bins` it equals the adaptive ECE of Nguyen & O'Connor 2015 (numpy.array_split).
+    `rows` [rows, (confidence, correct)] ascending, `counts` [resamples, rows] -> [resamples]. Answers of one
+    confidence are never divided, so that their order does not matter: they go where their middle rank lies. Without
+    ties and for n divisible by `bins` it is the adaptive ECE of Nguyen & O'Connor 2015 (numpy.array_split).
     """
     first = int((rows[:, 0] <= UNSTATED).sum())
     if first == len(rows):

@@ -150,9 +150,9 @@ def listings(
 def average_precision(rows: Array, counts: Array) -> Array:
     """Σ (recall_k - recall_k-1) · precision_k over the distinct confidences k of one label, highest first.
 
-    `rows` [rows, (confidence, gold)] ascending, `counts` [resamples, rows] -> [resamples], in [0, 1], best 1; NaN where the
-    label is never gold. A gold sample whose answer does not list the label is never found and adds nothing (as a
-    document that is not retrieved, Manning et al. 2008, 8.4). Where every answer lists the label it equals
+    `rows` [rows, (confidence, gold)] ascending, `counts` [resamples, rows] -> [resamples], in [0, 1], best 1; NaN
+    where the label is never gold. A gold sample whose answer does not list the label is never found and adds nothing
+    (as a document that is not retrieved, Manning et al. 2008, 8.4). Where every answer lists the label it equals
     sklearn.metrics.average_precision_score, ties being one step.
     """
     positives = counts @ rows[:, 1]

@@ -50,13 +50,18 @@ class Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.texts: dict[int, str] = {}
+        self.inside = False
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
+        self.inside = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = False
 
     def handle_data(self, data: str) -> None:
-        if self.elements and self.elements[-1][0] in ("script", "style"):
+        if self.inside and self.elements[-1][0] in ("script", "style"):
             self.texts[len(self.elements) - 1] = self.texts.get(len(self.elements) - 1, "") + data
 
     def block(self, name: str) -> Any:
@@ -240,7 +245,7 @@ def test_columns_and_rows_tell_of_every_sample() -> None:
         assert found[i].get("answer") == answer.value
         reply = result.replies[sample.id]
         assert found[i].get("reply") == reply.text
-        assert {name: value for name, value in found[i].get("logprobs", [])} == (reply.label_logprobs or {})
+        assert dict(found[i].get("logprobs", [])) == (reply.label_logprobs or {})
         assert found[i]["meta"]["votes"] == sample.meta["votes"]
         (code,) = [code for code in table["tags"][i] if table["tagTable"][code][0] == "outcome"]
         assert table["tagTable"][code][1] == outcome(answer)

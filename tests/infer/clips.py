@@ -170,6 +170,45 @@ def write_few_frames(path: Path, frames: int) -> Path:
     return write_video(path, seconds=frames / 25, audio_rate=None)
 
 
+def join_pictures(path: Path, *parts: Path) -> Path:
+    """The picture tracks of files (.ts) one after the other in one track, whatever their sizes."""
+    with av.open(str(path), "w") as container:
+        track, begin = None, 0
+        for part in parts:
+            end = begin
+            with av.open(str(part)) as source:
+                track = track or container.add_stream_from_template(source.streams.video[0])
+                for packet in source.demux(video=0):
+                    if packet.size:
+                        packet.pts, packet.dts, packet.stream = packet.pts + begin, packet.dts + begin, track
+                        end = max(end, packet.pts + packet.duration)
+                        container.mux(packet)
+            begin = end
+    return path
+
+
+def write_sound_with_gap(path: Path, gap_s: int) -> Path:
+    """A sound file (.mkv) with one packet of noise, and `gap_s` seconds of nothing after the eighth packet."""
+    whole = write_coded_audio(path.with_suffix(".whole.m4a"), rate=16_000, channels=1)
+    with av.open(str(whole)) as source, av.open(str(path), "w") as container:
+        stream = source.streams.audio[0]
+        track = container.add_stream_from_template(stream)
+        for number, found in enumerate(source.demux(stream)):
+            packet = found
+            if not packet.size:
+                continue
+            if number == 3:
+                packet = av.Packet(b"\xff" * found.size)
+                packet.pts, packet.dts, packet.duration = found.pts, found.dts, found.duration
+                packet.time_base = found.time_base
+            if number > 8:
+                packet.pts += gap_s * 16_000
+                packet.dts = packet.pts
+            packet.stream = track
+            container.mux(packet)
+    return path
+
+
 def rotate(path: Path, degrees: int) -> Path:
     """Writes a display matrix of 90, 180 or 270 degrees clockwise into the first track header of an mp4."""
     data = bytearray(path.read_bytes())

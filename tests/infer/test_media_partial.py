@@ -18,10 +18,12 @@ from infer.media import (
 from tests.infer.clips import (
     boxes,
     corrupt,
+    join_pictures,
     rename_codec,
     write_audio,
     write_coded_audio,
     write_music_with_cover,
+    write_sound_with_gap,
     write_video,
 )
 from tests.infer.reading import harmless, media_error_at_most, sound, video
@@ -95,6 +97,24 @@ def test_a_sound_whose_format_changes_midway(tmp_path: Path) -> None:
         assert sound(path).audio_s > 0.9
 
 
+@pytest.mark.parametrize("suffix", ["ts", "mkv"])
+def test_pictures_whose_size_changes_midway(tmp_path: Path, suffix: str) -> None:
+    """As video calls and spliced recordings have it."""
+    wide = write_video(tmp_path / "wide.ts", size=(96, 64), audio_rate=None)
+    tall = write_video(tmp_path / "tall.ts", size=(64, 128), audio_rate=None)
+    clip = harmless(join_pictures(tmp_path / f"both.{suffix}", wide, tall))
+    assert clip is None or clip.notes or clip.frames is not None
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("gap_s", [20_000, 10_000_000])
+def test_a_gap_in_time_does_not_fill_the_memory(tmp_path: Path, gap_s: int) -> None:
+    """A second of sound whose time stamps jump by hours: bit rot, or a clock that was set."""
+    path = write_sound_with_gap(tmp_path / "a.mkv", gap_s)
+    with media_error_at_most(path):
+        assert sound(path).audio_s < 3600
+
+
 # --- Bit rot
 
 
@@ -162,6 +182,17 @@ def test_lost_pictures_are_on_record(tmp_path: Path) -> None:
         assert clip.frames.shape == whole.shape
         worst = np.abs(clip.frames.astype(float) - whole).mean((1, 2, 3)).max()
         assert worst < 5 or clip.notes, f"pictures are off by {worst:.0f} levels without a word"
+
+
+def test_an_index_that_leads_nowhere(tmp_path: Path) -> None:
+    """A wrong entry in the chunk table and a missing piece: the way back to the first frame is lost."""
+    path = write_video(tmp_path / "a.mov", faststart=True, preset="medium", seconds=0.6)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"stsc") + 20] = 1
+    gone = boxes(bytes(data))["mdat"][0] + 170
+    del data[gone : gone + 1175]
+    path.write_bytes(data)
+    harmless(path)
 
 
 @pytest.mark.parametrize("seed", range(12))

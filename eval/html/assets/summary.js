@@ -192,8 +192,7 @@ function confusionTable(data, shares) {
     const cells = counts.map((count, given) => {
       const share = total ? count / total : 0;
       const what = `gold ${data.labels[gold]}, answered ${names[given]}: ${whole(count)} of ${whole(total)} (${percent(share)})`;
-      // From this share on the shade is dark enough for light text to be read on it (4.5:1), see --cell in page.css.
-      const kind = `cell${share > 0.7 ? " deep" : ""}${gold === given ? " hit" : ""}`;
+      const kind = gold === given ? "cell hit" : "cell";
       const text = shares ? (count ? (100 * share).toFixed(0) : "·") : count ? whole(count) : "·";
       const filter = { gold: data.labels[gold], given: given < data.labels.length ? data.labels[given] : NO_ANSWER };
       return h("td", { class: kind, vars: { "--share": `${(100 * share).toFixed(1)}%` } },
@@ -246,7 +245,18 @@ function reliability(data) {
   ]);
   return section("reliability", "Is its confidence to be trusted?",
     "Bars: the share that is right in each bin of confidence. A dot below the dashed line is overconfident, above it underconfident. ECE: bins of equal width.",
-    h("div", { class: "figures" }, figures));
+    h("div", { class: "figures" }, figures), ...temperature(data));
+}
+
+function temperature(data) {
+  if (!data.temperature) return [];
+  const number = (value) => h("td", { class: "number" }, score(value));
+  return [
+    h("h3", { class: "part" }, `Label probabilities at temperature ${score(data.temperature.value)}`),
+    h("p", { class: "note" }, data.temperature.note),
+    table("Scores before and after temperature scaling", ["metric", ...countHeads("before", "after")],
+      data.temperature.rows.map(([title, before, after]) => [rowHead(title), number(before), number(after)])),
+  ];
 }
 
 const KINDS = ["valid", "repaired", "again", "unreadable", "failed"];
