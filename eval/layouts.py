@@ -202,4 +202,4 @@ def _slashes(numbers: Sequence[float | None], digits: int) -> str:
 
 def _signed(value: float, digits: int) -> str:
     shown = half_up(abs(value), digits)
-    return shown if shown == NOTHING else f"{'-' if value < 0 else '+'}{shown}"
+    return shown if shown == NOTHING else f"{'-' if value < 0 and float(shown) else '+'}{shown}"

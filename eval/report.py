@@ -176,6 +176,7 @@ def markdown(result: RunResult) -> str:
         "Intervals: 95%, percentile bootstrap over groups. n counts every sample; a reply without a readable answer "
         "(unparsed) and a failed request (errors) count as wrong.",
         "",
+        *_first_family(result),
         *_compared(result),
         *_families(result),
         *_published(result),
@@ -193,6 +194,12 @@ def markdown(result: RunResult) -> str:
         *table(["setting", "value"], _settings(result.facts)),
     ]
     return "\n".join(sections)
+
+
+def _first_family(result: RunResult) -> list[str]:
+    """What has to be known of the main table, where it is not that of a single label."""
+    part = next(iter(families([result])), None)
+    return [] if part in (None, "label") else [*_about(part, result), ""]
 
 
 def _compared(result: RunResult) -> list[str]:

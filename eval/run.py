@@ -57,14 +57,19 @@ class EvalConfig:
 def run(config: EvalConfig) -> int:
     """Evaluates the runs and prints their scores; 1 when a request of some run failed.
 
-    Runs of one task are compared with the first; ValueError where they are not over the same samples.
+    Several runs are compared with the first; ValueError where they are not over the same samples of one task.
     """
     if not config.runs:
         raise ValueError("no run directory given: omnimer eval RUN [RUN ...]")
     options = Options(config.threshold, config.answer_threshold, config.smoothing, config.bins)
     results = [
         evaluate(
-            *(folder, config.resamples, config.seed), reask=config.reask, options=options, calibrated=config.calibrate
+            folder,
+            config.resamples,
+            config.seed,
+            reask=config.reask,
+            options=options,
+            calibrated=config.calibrate,
         )
         for folder in config.runs
     ]
@@ -103,9 +108,8 @@ def evaluate(
     replies = {reply.id: reply for reply in stored if reply.attempt == 0}
     write_atomic(folder / ANSWERS, "".join(to_line(answer.record()) for answer in answers))
     logprobs = _logprobs(answers, stored)
-    scores = score(
-        *(task, samples, answers, count, seed), options=options, logprobs=logprobs, crosses=crosses_for(task)
-    )
+    crosses = crosses_for(task)
+    scores = score(task, samples, answers, count, seed, options=options, logprobs=logprobs, crosses=crosses)
     fitted = calibrate(task, samples, answers, logprobs, options) if calibrated else None
     asked = {sample.id: replies[sample.id] for sample in samples if sample.id in replies}
     result = RunResult(folder, task, facts, samples, scores, answers, asked, calibration=fitted)

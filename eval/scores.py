@@ -151,7 +151,12 @@ def score(
     members = {name: [names[i] for i in chosen] for name, chosen in slices}
     silent = sum(not _gold_labels(value, task.answer, table.options) for value in table.gold)
     return Scores(
-        *(rows, labels, whole.confusion, whole.classes, details, table.options),
+        rows=rows,
+        labels=labels,
+        confusion=whole.confusion,
+        classes=whole.classes,
+        details=details,
+        options=table.options,
         silent=silent,
         draws=draws,
         members=members,

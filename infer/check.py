@@ -53,7 +53,11 @@ def run(config: CheckConfig) -> int:
     """Prints what the data holds; 0 when every file can be used, 1 when some cannot."""
     check_at_least("--threads", config.threads, 1)
     task = task_named(config.task)
-    root = Root(config.data, config.media, check_options(task, read_pairs(config.option, "--option")))
+    root = Root(
+        config.data.resolve(),
+        config.media and config.media.resolve(),
+        check_options(task, read_pairs(config.option, "--option")),
+    )
     where = read_pairs(config.where, "--where")
     samples = take(with_ids(read_samples(task, root, config.split, where), config.ids), config.limit)
     print(f"{task.full_name}: {len(samples):,} samples")

@@ -102,7 +102,11 @@ def run(config: InferConfig) -> int:
     check_at_least("--seed", config.seed, 0)
     check_at_least("--reask", config.reask, 0)
     task = task_named(config.task)
-    root = Root(config.data, config.media, check_options(task, read_pairs(config.option, "--option")))
+    root = Root(
+        config.data.resolve(),
+        config.media and config.media.resolve(),
+        check_options(task, read_pairs(config.option, "--option")),
+    )
     everything = with_ids(read_samples(task, root, config.split, _slices(config)), config.ids)
     samples = take(everything, config.limit)
     model = named_model(config)

@@ -133,6 +133,39 @@ def plain(text: str) -> str:
     return text.replace("<|", "< |")
 
 
+def _question(task: Task, sample: Sample, options: MediaOptions, template: Template, transcript: bool) -> str:
+    """The template's text for one sample."""
+    kinds = {medium.kind for medium in sample.media}
+    sees = options.video and "video" in kinds
+    hears = options.audio and bool(kinds)
+    values: dict[str, Any] = {
+        **_label_lists(task.answer),
+        "schema": json.dumps(schema(task.answer), ensure_ascii=False),
+        "language": plain(sample.language),
+        "transcript": plain(sample.text) if transcript else "",
+        "context": [plain(line) for line in sample.context],
+        "video": sees,
+        "audio": hears,
+    }
+    named = {"audio": hears, "visual": sees, "transcript": bool(values["transcript"])}
+    values["cues"] = " or ".join(name for name, there in named.items() if there) or "available"
+    try:
+        return _environment().from_string(template.body).render(values).strip()
+    except (
+        TemplateError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        # A template is a small program: whatever its text does wrong is its author's to know, not a traceback.
+        raise ValueError(
+            f"template {template.name!r} cannot be rendered for task {task.name!r}: {type(error).__name__}: {error}"
+        ) from error
+
+
 def render(
     task: Task,
     sample: Sample,
@@ -149,35 +182,7 @@ def render(
     that the task does not have.
     """
     template = template or load_template(task.template)
-    kinds = {medium.kind for medium in sample.media}
-    sees = options.video and "video" in kinds
-    hears = options.audio and bool(kinds)
-    values: dict[str, Any] = {
-        **_label_lists(task.answer),
-        "schema": json.dumps(schema(task.answer), ensure_ascii=False),
-        "language": plain(sample.language),
-        "transcript": plain(sample.text) if transcript else "",
-        "context": [plain(line) for line in sample.context],
-        "video": sees,
-        "audio": hears,
-    }
-    named = {"audio": hears, "visual": sees, "transcript": bool(values["transcript"])}
-    values["cues"] = " or ".join(name for name, there in named.items() if there) or "available"
-    try:
-        question = _environment().from_string(template.body).render(values).strip()
-    except (
-        TemplateError,
-        TypeError,
-        ValueError,
-        ArithmeticError,
-        LookupError,
-        AttributeError,
-        RecursionError,
-    ) as error:
-        # A template is a small program: whatever its text does wrong is its author's to know, not a traceback.
-        raise ValueError(
-            f"template {template.name!r} cannot be rendered for task {task.name!r}: {type(error).__name__}: {error}"
-        ) from error
+    question = _question(task, sample, options, template, transcript)
     content: list[Item] = []
     for index, medium in enumerate(sample.media):
         if medium.kind == "video" and options.video:

@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh
+bash scripts/setup_browser.sh  # for the tests of report.html; they skip where none can be installed
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy

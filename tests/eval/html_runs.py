@@ -1,12 +1,16 @@
-"""Runs for the tests of the report page: made in memory, of any size, with hostile text where it is asked for."""
+"""For the tests of the report page: runs made in memory, of any size, with hostile text where it is asked for; and what
+a test does with a page in a browser (fixtures: conftest.py)."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from eval.answers import read_answers
+from eval.html import build
 from eval.report import RunResult
 from eval.scores import score
 from infer.engine import Fed, Reply
@@ -15,6 +19,9 @@ from tasks.task import Media, OneOf, Sample, Task
 LABELS = ("calm", "happy", "tense")
 TASK = Task("mood", "7", "our lab", lambda root, split: (), OneOf(LABELS), "oneof_json", ("macro_f1", "accuracy"),
             "speaker", ("language", "tier"))  # fmt: skip
+# Opens a report in a browser: opened(file, "#samples?…", size=WIDE, scheme="light") -> page.
+Opened = Callable[..., Any]
+WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 360, "height": 740}
 WORDS = {"zh": "昨天的天气很好但是他没有来", "en": "nobody told me that the door was open all night"}
 
 
@@ -83,3 +90,24 @@ def _reply(sample: Sample, i: int, rng: random.Random, labels: Sequence[str], te
             return Reply(sample.id, "k", f'{{"label": "{label}"}}', "label", {}, fed, logs)
         case _:
             return Reply(sample.id, "k", good + " " * bool(text) + text, "stop", {"prompt_tokens": 400}, fed)
+
+
+def write(result: RunResult, *others: RunResult) -> Path:
+    """Builds the page of a run into its folder."""
+    result.folder.mkdir(parents=True, exist_ok=True)
+    file = result.folder / "report.html"
+    file.write_text(build([result, *others]), encoding="utf-8", newline="\n")
+    return file
+
+
+def until(page: Any, expression: str, seconds: float = 15.0) -> None:
+    """Waits until a JavaScript expression holds. (The page's policy forbids playwright's own way, which needs eval.)"""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"never came true: {expression}"
+        time.sleep(0.02)
+
+
+def shown(page: Any) -> int:
+    """How many samples the list says it holds."""
+    return int(page.inner_text("#count").split()[0].replace(",", ""))

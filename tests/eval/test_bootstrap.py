@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from eval.bootstrap import BLOCK, RESAMPLES, group_sums, interval, resamples
+from eval.bootstrap import BLOCK, CELLS, RESAMPLES, group_codes, interval, weights
+from eval.metrics import sums
+from eval.metrics.metric import Metric
+from eval.metrics.sums import distinct, gather, weighted
+from eval.metrics.table import METRICS, Options
+from tasks.task import OneOf
 
 Array = NDArray[np.float64]
-
-
-def mean(sums: Array) -> Array:
-    """A score over statistics [..., (sum, n)]."""
-    ratio: Array = sums[..., 0] / sums[..., 1]
-    return ratio
 
 
 def clips(outcomes: NDArray[np.floating[Any]]) -> Array:
@@ -27,32 +27,73 @@ def clips(outcomes: NDArray[np.floating[Any]]) -> Array:
     return statistics
 
 
+def draws(outcomes: Array, groups: list[str], count: int = 2_000, seed: int = 0) -> Array:
+    """The mean outcome on each resample."""
+    codes, size = group_codes(groups)
+    gathered = gather(clips(outcomes), codes, size)
+    totals = np.concatenate([weighted(gathered, block) for block in weights(size, count, seed)])
+    found: Array = totals[:, 0] / totals[:, 1]
+    return found
+
+
 def interval_of(outcomes: Array, groups: list[str], count: int = 2_000, seed: int = 0) -> tuple[float, float]:
-    return interval(mean, resamples(group_sums(clips(outcomes), groups), count, seed))
+    return interval(draws(outcomes, groups, count, seed))
 
 
-def test_sums_by_group_in_order_of_first_appearance() -> None:
+def test_groups_are_numbered_in_the_order_of_their_names() -> None:
+    codes, count = group_codes(["b", "a", "b", "c"])
+    assert (codes.tolist(), count) == ([1, 0, 1, 2], 3)
+    assert group_codes([])[1] == 0
+
+
+def test_sums_by_group() -> None:
     statistics = np.arange(12, dtype=np.float64).reshape(4, 3)
-    sums = group_sums(statistics, ["b", "a", "b", "c"])
-    assert sums.tolist() == [[0 + 6, 1 + 7, 2 + 8], [3, 4, 5], [9, 10, 11]]
+    gathered = gather(statistics, np.array([1, 0, 1, 2]), 3)
+    assert gathered.sums.tolist() == [[3, 4, 5], [0 + 6, 1 + 7, 2 + 8], [9, 10, 11]]
+    assert gathered.shape == (3,)
 
 
 def test_sums_keep_the_shape_of_the_statistics() -> None:
     statistics = np.random.default_rng(0).random((10, 3, 4))
-    sums = group_sums(statistics, list("aabbccddee"))
-    assert sums.shape == (5, 3, 4)
-    assert np.allclose(sums.sum(0), statistics.sum(0))
+    gathered = gather(statistics, np.arange(10) // 2, 5)
+    assert gathered.shape == (3, 4)
+    assert np.allclose(gathered.sums.sum(0), statistics.sum(0).ravel())
+
+
+def test_distinct_rows_are_ascending_and_lead_back_to_the_table() -> None:
+    table = np.array([[0.5, 1], [0.2, 0], [0.5, 0], [0.5, 1], [0.2, 0]])
+    rows, place = distinct(table)
+    assert rows.tolist() == [[0.2, 0], [0.5, 0], [0.5, 1]]
+    assert (rows[place] == table).all()
+
+
+def test_lists_of_a_ranked_metric_are_counted_one_after_the_other() -> None:
+    statistics = np.array([[[0.5, 1], [0.1, 0]], [[0.5, 1], [0.3, 0]], [[0.2, 0], [0.1, 0]]])
+    gathered = gather(statistics, np.array([0, 1, 1]), 2, ranked=True)
+    assert [rows.tolist() for rows in gathered.lists] == [[[0.2, 0], [0.5, 1]], [[0.1, 0], [0.3, 0]]]
+    assert gathered.sums.tolist() == [[0, 1, 1, 0], [1, 1, 1, 1]]
+
+
+def test_sparse_counts_are_the_same_as_dense_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    statistics = rng.random((60, 1, 2)).round(2)
+    codes = rng.integers(0, 9, 60)
+    block = next(weights(9, 50))
+    dense = gather(statistics, codes, 9, ranked=True)
+    monkeypatch.setattr(sums, "CELLS", 10)
+    sparse = gather(statistics, codes, 9, ranked=True)
+    assert not isinstance(sparse.sums, np.ndarray)
+    assert (weighted(dense, block) == weighted(sparse, block)).all()
 
 
 def test_every_resample_draws_as_many_groups_as_there_are() -> None:
     for groups in (2, 3, 17):
-        for block in resamples(np.ones((groups, 1)), 300):
-            assert (block == groups).all()
+        for block in weights(groups, 300):
+            assert (block.sum(1) == groups).all()
 
 
 def test_resamples_are_made_of_whole_groups() -> None:
-    sums = np.diag([1.0, 1.0, 1.0])  # how often each group was drawn
-    drawn = np.concatenate(resamples(sums, 500))
+    drawn = np.concatenate(list(weights(3, 500)))
     assert (drawn == drawn.round()).all()
     assert drawn.min() == 0
     assert drawn.max() == 3, "with replacement"
@@ -60,8 +101,7 @@ def test_resamples_are_made_of_whole_groups() -> None:
 
 
 def test_the_seed_decides() -> None:
-    sums = np.random.default_rng(1).random((20, 2))
-    one, again, other = (np.concatenate(resamples(sums, 1_500, seed)) for seed in (7, 7, 8))
+    one, again, other = (np.concatenate(list(weights(20, 1_500, seed))) for seed in (7, 7, 8))
     assert (one == again).all()
     assert (one != other).any()
 
@@ -71,19 +111,32 @@ def test_nothing_outside_the_seed_decides() -> None:
     names = [f"g{i % 10}" for i in range(30)]
     first = interval_of(outcomes, names)
     np.random.seed(123)
+    random.seed(5)
     assert interval_of(outcomes, names) == first
 
 
-@pytest.mark.parametrize("count", [1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 500])
+def test_the_order_of_the_samples_does_not_decide() -> None:
+    outcomes = np.random.default_rng(2).integers(0, 2, 30).astype(float)
+    names = [f"g{i % 10}" for i in range(30)]
+    order = np.random.default_rng(3).permutation(30)
+    assert interval_of(outcomes, names) == interval_of(outcomes[order], [names[i] for i in order])
+
+
+@pytest.mark.parametrize("count", [1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 100])
 def test_blocks_are_bounded_and_together_as_many_as_asked_for(count: int) -> None:
-    sizes = [len(block) for block in resamples(np.ones((4, 2, 3)), count)]
+    sizes = [len(block) for block in weights(4, count)]
     assert sum(sizes) == count
     assert max(sizes) <= BLOCK
-    assert all(block.shape[1:] == (2, 3) for block in resamples(np.ones((4, 2, 3)), count))
+
+
+def test_blocks_of_many_groups_stay_small() -> None:
+    groups = CELLS // 40
+    block = next(weights(groups, 1_000))
+    assert block.shape == (40, groups)
 
 
 def test_the_default_is_the_documented_one() -> None:
-    assert sum(map(len, resamples(np.ones((2, 1))))) == RESAMPLES == 10_000
+    assert sum(map(len, weights(2))) == RESAMPLES == 10_000
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -95,8 +148,8 @@ def test_an_interval_contains_the_score(seed: int) -> None:
 
 
 def test_a_wider_level_is_a_wider_interval() -> None:
-    blocks = resamples(group_sums(clips(np.arange(40.0) % 3 / 2), [str(i) for i in range(40)]), 2_000)
-    spans = [high - low for low, high in (interval(mean, blocks, level) for level in (0.5, 0.8, 0.95, 0.99))]
+    found = draws(np.arange(40.0) % 3 / 2, [str(i) for i in range(40)])
+    spans = [high - low for low, high in (interval(found, level) for level in (0.5, 0.8, 0.95, 0.99))]
     assert spans == sorted(spans)
     assert spans[0] < spans[-1]
 
@@ -106,23 +159,30 @@ def test_equal_outcomes_have_an_interval_of_no_width() -> None:
 
 
 def test_resamples_without_a_score_are_left_out() -> None:
-    block = np.array([[1.0, 2.0], [0.0, 0.0], [3.0, 4.0], [0.0, 0.0]])
-    with np.errstate(invalid="ignore"):
-        low, high = interval(mean, [block], level=1.0)
-    assert (low, high) == (0.5, 0.75)
+    assert interval(np.array([0.5, np.nan, 0.75, np.nan]), level=1.0) == (0.5, 0.75)
 
 
 def test_no_score_in_any_resample_is_nan() -> None:
-    with np.errstate(invalid="ignore"):
-        low, high = interval(mean, [np.zeros((5, 2))])
+    low, high = interval(np.full(5, np.nan))
     assert math.isnan(low)
     assert math.isnan(high)
 
 
-def test_quantiles_are_taken_over_all_blocks() -> None:
-    blocks = [np.stack([np.arange(i, i + 10.0), np.ones(10)], -1) for i in (0, 10, 20)]
-    low, high = interval(mean, blocks, level=0.8)
+def test_quantiles_are_those_of_the_scores() -> None:
+    low, high = interval(np.arange(30.0).astype(np.float64), level=0.8)
     assert (low, high) == pytest.approx((29 * 0.1, 29 * 0.9))
+
+
+@pytest.mark.parametrize("metric", [m for m in METRICS.values() if m.part == "confidence"], ids=lambda m: m.name)
+def test_intervals_of_ranked_metrics_and_of_sums_hold_the_score(metric: Metric) -> None:
+    rng = np.random.default_rng(9)
+    kind, gold = OneOf(("a", "b")), [{"label": "a"}] * 80
+    answers = [{"label": "ab"[rng.integers(2)], "confidence": float(rng.integers(0, 11) / 10)} for _ in gold]
+    statistics = metric.statistics(gold, answers, kind, Options())
+    gathered = gather(statistics, np.arange(80) // 4, 20, ranked=metric.ranked)
+    found = np.concatenate([metric.scores(gathered, weighted(gathered, block)) for block in weights(20, 500)])
+    low, high = interval(found)
+    assert low < metric(gold, answers, kind) < high
 
 
 @pytest.mark.parametrize("size", [4, 16])

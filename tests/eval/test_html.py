@@ -24,11 +24,15 @@ from eval.html.charts import histogram
 from eval.html.media import absolute, place_of, roots_of, tail_of, url_path
 from eval.html.page import SCRIPTS, embedded
 from eval.html.samples import CHUNK, columns, error_group, labels_in, outcome, rows
-from eval.html.summary import outcomes, summary
+from eval.html.summary import TITLES, outcomes, summary
+from eval.metrics.table import METRICS
 from eval.report import parse_counts
+from eval.run import EvalConfig
+from eval.run import run as run_eval
 from infer.engine import Reply
 from tasks.task import AnyOf, Blend, Described, Dims, Media, OneOf, Sample
 from tests.eval.html_runs import run
+from tests.test_command_line import write_run
 
 ASSETS = Path(__file__).parents[2] / "eval" / "html" / "assets"
 HOSTILE = [
@@ -262,6 +266,10 @@ def test_outcomes_are_those_of_the_report() -> None:
     assert shown["unreadable"] == sum(count for name, count in counted.items() if name.startswith("unreadable")) == 10
 
 
+def test_every_part_that_metrics_measure_has_a_title() -> None:
+    assert {metric.part for metric in METRICS.values()} <= TITLES.keys()
+
+
 def test_tags_count_the_samples_that_have_them() -> None:
     table = columns([run(Path("r"), 60)])
     counts = Counter(code for codes in table["tags"] for code in codes)
@@ -330,6 +338,15 @@ def test_a_histogram_counts_every_value(values: list[float]) -> None:
     chart = histogram("x", values, 1)
     assert sum(count for _, _, count in chart["bars"]) == len(values)
     assert chart["low"] <= chart["middle"] <= chart["high"]
+
+
+def test_eval_writes_a_page_for_every_run_and_the_first_shows_the_others(tmp_path: Path) -> None:
+    folders = (write_run(tmp_path / "one"), write_run(tmp_path / "two", ("Joy", "Joy", "Joy", None)))
+    assert run_eval(EvalConfig(folders, resamples=50)) == 1
+    first, second = (Page((folder / "report.html").read_text(encoding="utf-8")) for folder in folders)
+    assert [row["name"] for row in first.block("data-summary")["runs"]] == ["one", "two"]
+    assert [row["name"] for row in second.block("data-summary")["runs"]] == ["two"]
+    assert first.block("data-summary")["differences"]["rows"]
 
 
 def test_a_run_in_which_everything_failed_has_a_page() -> None:

@@ -109,7 +109,7 @@ def test_a_label_without_confidence_is_answered_at_every_threshold() -> None:
 
 
 def test_map_by_hand() -> None:
-    # joy: 0.9 right, 0.4 right: AP 1; love: gold once, never listed: 0; grief: gold once, no answer: 0; pride: never gold
+    # joy: 0.9 right, 0.4 right: AP 1; love: gold, never listed: 0; grief: gold, no answer: 0; pride: never gold
     assert same(METRICS["label_map"](GOLD, TOLD, SETS), 1 / 3)
     # joy is gold in 2 of 3; 0.8 wrong, then 0.5 right and wrong tied, then one that is not listed
     gold = [shares(), shares(joy=3), shares(), shares(joy=3)]
@@ -185,7 +185,7 @@ def test_a_reliability_diagram_by_hand() -> None:
     gold, told = sure((0.9, True), (0.85, False), (0.3, True), (None, True), None)
     bins = reliability(verbal_bins(gold, told, AB, Options(bins=5)).sum(0))
     assert bins[1] == Bin(0.2, 0.4, 1, 0.3, 1.0)
-    assert bins[4] == Bin(0.8, 1.0, 2, pytest.approx(0.875), 0.5)
+    assert bins[4] == Bin(0.8, 1.0, 2, (0.9 + 0.85) / 2, 0.5)
     assert bins[0] == Bin(0.0, 0.2, 0, None, None)
     assert [row.count for row in bins] == [0, 1, 0, 0, 2]
 

@@ -42,7 +42,7 @@ function start() {
   const columns = block("data-columns");
   const places = new Map(columns.ids.map((id, index) => [id, index]));
   $("task").textContent = summary.task;
-  $("about").textContent = [summary.model, summary.run, summary.finished].filter(Boolean).join(" · ");
+  $("about").textContent = [summary.model, summary.run, summary.finished.replace("T", " ").replace(/Z$/, " UTC")].filter(Boolean).join(" · ");
   $("to-samples").append(h("span", { class: "many" }, whole(columns.count)));
   document.title = `${summary.task} · ${summary.run} · omnimer`;
   drawReport(summary, columns);

@@ -12,6 +12,8 @@ function sampleList(columns, open, changed) {
   const rows = rowStore(columns);
   const list = { columns, rows, shown: [], filter: {}, current: -1 };
   const drawn = new Map();
+  const nothing = h("p", { class: "empty", hidden: true }, "No sample fits these filters.");
+  $("list").append(nothing);
 
   function refresh() {
     const top = Math.max(0, Math.floor($("list").scrollTop / ROW) - AHEAD);
@@ -58,6 +60,7 @@ function sampleList(columns, open, changed) {
     list.filter = filter;
     list.shown = matching(columns, rows, filter);
     $("count").textContent = list.shown.length === columns.count ? plural(columns.count, "sample") : `${whole(list.shown.length)} of ${plural(columns.count, "sample")}`;
+    nothing.hidden = list.shown.length > 0;
     redraw();
   };
 

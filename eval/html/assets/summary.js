@@ -60,7 +60,7 @@ const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 function headline(data) {
   const [run] = data.runs;
-  const [[, first], ...others] = byPart(data.metrics.filter((metric) => run.scores[metric.name]));
+  const [[, first] = ["", []], ...others] = byPart(data.metrics.filter((metric) => run.scores[metric.name]));
   const cards = first.map((metric, place) => {
     const value = run.scores[metric.name];
     return h("li", { class: place ? null : "first" },
