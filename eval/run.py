@@ -23,7 +23,7 @@ from eval.published import crosses_for
 from eval.report import RunResult, markdown, print_scores
 from eval.scores import score
 from infer.engine import Reply
-from infer.store import RUN, read_replies, read_samples, to_line, write_atomic
+from infer.store import RUN, SAMPLES, read_replies, read_samples, to_line, write_atomic
 from tasks.registry import task as task_named
 from tasks.task import Task
 
@@ -61,6 +61,9 @@ def run(config: EvalConfig) -> int:
     """
     if not config.runs:
         raise ValueError("no run directory given: omnimer eval RUN [RUN ...]")
+    for name, value, least in (("resamples", config.resamples, 1), ("seed", config.seed, 0)):
+        if value < least:
+            raise ValueError(f"--{name} is {value}; it has to be at least {least}")
     options = Options(config.threshold, config.answer_threshold, config.smoothing, config.bins)
     results = [
         evaluate(
@@ -98,9 +101,7 @@ def evaluate(
     Raises ValueError when `folder` holds no run, or a run of another version of its task, and for `calibrated` where a
     temperature cannot be fitted (see eval.calibrate).
     """
-    if not (folder / RUN).is_file():
-        raise ValueError(f"{folder}: no {RUN} there; a run directory of `omnimer infer` was expected")
-    facts: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    facts = _facts(folder)
     task = _task_of(facts["config"]["task"], folder)
     samples = list(read_samples(folder))
     stored = list(read_replies(folder))
@@ -109,7 +110,10 @@ def evaluate(
     write_atomic(folder / ANSWERS, "".join(to_line(answer.record()) for answer in answers))
     logprobs = _logprobs(answers, stored)
     crosses = crosses_for(task)
-    scores = score(task, samples, answers, count, seed, options=options, logprobs=logprobs, crosses=crosses)
+    try:
+        scores = score(task, samples, answers, count, seed, options=options, logprobs=logprobs, crosses=crosses)
+    except ValueError as error:  # about the gold of a sample: say where it stands
+        raise ValueError(f"{folder / SAMPLES}: {error}") from error
     fitted = calibrate(task, samples, answers, logprobs, options) if calibrated else None
     asked = {sample.id: replies[sample.id] for sample in samples if sample.id in replies}
     result = RunResult(folder, task, facts, samples, scores, answers, asked, calibration=fitted)
@@ -132,6 +136,21 @@ def _logprobs(answers: Sequence[Answer], replies: Iterable[Reply]) -> dict[str, 
         for reply in replies
         if reply.label_logprobs is not None and attempts.get(reply.id) == reply.attempt
     }
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """run.json of a run directory; ValueError where there is none, or none that `omnimer infer` wrote."""
+    path = folder / RUN
+    if not path.is_file():
+        raise ValueError(f"{folder}: no {RUN} there; a run directory of `omnimer infer` was expected")
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        names = facts["config"]["task"], facts["config"]["model"]["model"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: does not name the task and the model of a run ({error}); it is damaged") from error
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{path}: task and model are {names!r}; names were expected")
+    return facts
 
 
 def _task_of(full_name: str, folder: Path) -> Task:

@@ -13,9 +13,11 @@ import tyro
 
 from infer.media import ClipInfo, MediaError, load_clip, probe
 from infer.progress import Progress
+from prompts.render import load_template
 from tasks.registry import task as task_named
 from tasks.select import check_at_least, check_options, read_pairs, read_samples, slice_value, take, with_ids
 from tasks.task import MediaOptions, Root, Sample, Task
+from tasks.validate import check_samples
 
 SHOWN = 20
 # The pixel step of the larger model family: whatever decodes for it decodes for the other.
@@ -63,9 +65,14 @@ def run(config: CheckConfig) -> int:
     print(f"{task.full_name}: {len(samples):,} samples")
     for line in describe(task, samples):
         print(line)
+    check_samples(task, samples)
+    load_template(task.template)
     problems, infos = check_media(samples, config)
     for line in describe_media(samples, infos, problems):
         print(line)
+    if problems and not infos:
+        print(f"none of {len(problems):,} files can be used: is --media the right folder?", file=sys.stderr)
+        problems = problems[:1]
     for sample_id, reason in problems[:SHOWN]:
         print(f"  {sample_id}: {reason}", file=sys.stderr)
     if len(problems) > SHOWN:

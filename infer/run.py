@@ -35,6 +35,7 @@ from prompts.schema import schema
 from tasks.registry import task as task_named
 from tasks.select import check_at_least, check_options, read_pairs, read_samples, take, with_ids
 from tasks.task import AnswerKind, MediaOptions, OneOf, Root, Sample, Task
+from tasks.validate import check_samples
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def run(config: InferConfig) -> int:
         check_options(task, read_pairs(config.option, "--option")),
     )
     everything = with_ids(read_samples(task, root, config.split, _slices(config)), config.ids)
+    check_samples(task, everything)
     samples = take(everything, config.limit)
     model = named_model(config)
     question = make_question(config, task, model)
@@ -118,7 +120,7 @@ def run(config: InferConfig) -> int:
         raise ValueError("--out is missing: the run directory to write")
     print(f"{task.full_name}: {len(samples):,} samples", file=sys.stderr)
     with RunStore(config.out) as store:
-        store.begin(_record(config, question, root, everything), _facts(config), samples)
+        store.begin(_record(config, question, root), _facts(config, everything), samples)
         if store.repaired_bytes:
             print(f"cut off {store.repaired_bytes} bytes of a reply that a crash interrupted", file=sys.stderr)
         try:
@@ -268,15 +270,15 @@ def _slices(config: InferConfig) -> dict[str, str]:
     return {**{name: str(value) for name, value in given.items()}, **read_pairs(config.where, "--where")}
 
 
-def _record(config: InferConfig, question: Question, root: Root, samples: list[Sample]) -> dict[str, Any]:
-    """What has to agree for replies to belong to one run. Where the files lie and how fast they are read may change."""
+def _record(config: InferConfig, question: Question, root: Root) -> dict[str, Any]:
+    """What has to agree for replies to belong to one run. The data may be mended: each reply is keyed by what it
+    answers, so a corrected gold label or one replaced clip costs no other reply."""
     task = question.task
     return {
         "task": task.full_name,
         "split": config.split or task.splits[0],
         "where": _slices(config),
         "options": dict(root.options),
-        "data": digest([[sample.id, sample.gold, sample.text, sample.language] for sample in samples]),
         "model": dict(question.model),
         "template": {"name": question.template.name, "version": question.template.version}
         | {"text": digest(question.template.body)},
@@ -288,10 +290,14 @@ def _record(config: InferConfig, question: Question, root: Root, samples: list[S
     }
 
 
-def _facts(config: InferConfig) -> dict[str, Any]:
+def _facts(config: InferConfig, samples: list[Sample]) -> dict[str, Any]:
     """What may change between the sittings of one run."""
     return {
-        "data": {"root": str(config.data.resolve()), "media": str(config.media.resolve()) if config.media else None},
+        "data": {
+            "root": str(config.data.resolve()),
+            "media": str(config.media.resolve()) if config.media else None,
+            "fingerprint": digest([[sample.id, sample.gold, sample.text, sample.language] for sample in samples]),
+        },
         "limit": config.limit,
         "command": sys.argv[1:],
         "versions": installed(),
@@ -312,9 +318,11 @@ def _stopped(store: RunStore, why: str) -> int:
 
 def _summary(out: Path, total: int, failures: Counter[str]) -> int:
     failed = sum(failures.values())
-    print(f"{total - failed:,} of {total:,} samples have a reply in {out}", file=sys.stderr)
+    print(f"{total - failed:,} of {total:,} samples have a reply; next: omnimer eval {out}", file=sys.stderr)
     for reason, count in failures.most_common(8):
         print(f"  {count:>5} x {reason}", file=sys.stderr)
+    if failed:
+        print("mend what can be mended and repeat the command: only what failed is asked again", file=sys.stderr)
     if len(failures) > 8:
         print(f"  and {len(failures) - 8} further reasons (in replies.jsonl)", file=sys.stderr)
     return 1 if failed else 0

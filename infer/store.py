@@ -15,7 +15,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -174,6 +174,7 @@ class RunStore:
         Raises ValueError that shows every difference.
         """
         path = self.folder / RUN
+        samples = list(samples)
         if path.exists():
             stored = read_run(self.folder)
             differences = list(_differences(stored["config"], json.loads(json.dumps(config))))
@@ -183,8 +184,21 @@ class RunStore:
                     f"{self.folder} holds a run of another configuration:\n{shown}\n"
                     "give another --out, or repeat the command of that run to resume it"
                 )
+            self._refuse_to_shrink(samples)
         write_atomic(path, to_json({"config": config, **facts}, indent=1) + "\n")
         write_atomic(self.folder / SAMPLES, "".join(to_line(sample_record(sample)) for sample in samples))
+
+    def _refuse_to_shrink(self, samples: Sequence[Sample]) -> None:
+        """Raises ValueError when the run was of samples that are not asked about now: n must not get smaller."""
+        if not (self.folder / SAMPLES).exists():
+            return
+        now = {sample.id for sample in samples}
+        gone = [record["id"] for record in read_lines(self.folder / SAMPLES) if record.get("id") not in now]
+        if gone:
+            raise ValueError(
+                f"{self.folder} holds a run of {len(gone)} sample(s) that are not asked about now, such as {gone[0]!r} (a "
+                "smaller --limit, or changed data): give another --out, or ask about all of them"
+            )
 
     def note(self, facts: Mapping[str, Any]) -> None:
         """Adds facts to run.json."""

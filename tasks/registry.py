@@ -7,15 +7,25 @@ import difflib
 from tasks import emos, synthetic
 from tasks.task import Task
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        emos.BASIC7,
-        emos.COMPACT,
-        synthetic.SYNTHETIC,
-        synthetic.SYNTHETIC_COMPACT,
-    )
-}
+
+def _table(*rows: Task) -> dict[str, Task]:
+    """The tasks by name; ValueError for a row that is no task, and for a name given twice."""
+    table: dict[str, Task] = {}
+    for row in rows:
+        if not isinstance(row, Task):
+            raise ValueError(f"tasks/registry.py: the row {row!r} is no Task; write module.NAME")
+        if row.name in table:
+            raise ValueError(f"tasks/registry.py: two tasks are called {row.name!r}")
+        table[row.name] = row
+    return table
+
+
+TASKS = _table(
+    emos.BASIC7,
+    emos.COMPACT,
+    synthetic.SYNTHETIC,
+    synthetic.SYNTHETIC_COMPACT,
+)
 
 
 def task(name: str) -> Task:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
@@ -31,6 +32,16 @@ def check_at_least(flag: str, value: int, lowest: int) -> None:
     """Raises ValueError, naming the flag, for a value below the lowest legal one."""
     if value < lowest:
         raise ValueError(f"{flag} is {value}; it has to be at least {lowest}")
+
+
+def checked_root(data: Path, media: Path | None, options: Mapping[str, str]) -> Root:
+    """Where the data lies, as absolute paths; ValueError for a folder that is none."""
+    for flag, folder in (("--data", data), ("--media", media)):
+        if folder is not None and not folder.exists():
+            raise ValueError(f"{flag} {folder}: no such folder")
+        if folder is not None and not folder.is_dir():
+            raise ValueError(f"{flag} {folder}: is a file; a folder was expected")
+    return Root(data.resolve(), media and media.resolve(), options)
 
 
 def check_options(task: Task, options: Mapping[str, str]) -> dict[str, str]:
@@ -63,7 +74,7 @@ def read_samples(
         raise ValueError(
             f"task {task.name} has no split {split!r}; legal: {', '.join(task.splits)}{_near(split, task.splits)}"
         )
-    samples = list(task.adapter(root, split))
+    samples = _adapted(task, root, split)
     twice, times = Counter(ids_of(samples)).most_common(1)[0] if samples else ("", 0)
     if times > 1:
         raise ValueError(f"task {task.name}: the id {twice!r} occurs {times} times; ids have to be unique")
@@ -79,6 +90,18 @@ def read_samples(
     if not samples:
         raise ValueError(f"task {task.name}, split {split}: the data at {root.data} holds no sample")
     return samples
+
+
+def _adapted(task: Task, root: Root, split: str) -> list[Sample]:
+    """What the adapter yields. Errors of people (ValueError, OSError) pass; a slip in an adapter says where it is."""
+    try:
+        return list(task.adapter(root, split))
+    except (ValueError, OSError):
+        raise
+    except Exception as error:  # an adapter is a user's own code: what it raises is shown as a mistake in it
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}, line {place.lineno}"
+        raise ValueError(f"task {task.name}: its adapter fails at {where}: {type(error).__name__}: {error}") from error
 
 
 def with_ids(samples: Sequence[Sample], file: Path | None) -> list[Sample]:

@@ -87,6 +87,19 @@ class LabelSpace(NamedTuple):
     aliases: tuple[tuple[str, str], ...] = ()
 
 
+def _check_space(labels: tuple[str, ...], aliases: tuple[tuple[str, str], ...]) -> None:
+    """Raises ValueError for labels or aliases of another shape; an alias must not bring in a label from outside."""
+    if isinstance(labels, str) or not all(isinstance(label, str) and label for label in labels):
+        raise ValueError(f"labels are {labels!r}; a tuple of words was expected")
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"labels {labels!r}: one of them stands twice")
+    for entry in aliases:
+        if not isinstance(entry, tuple) or len(entry) != 2:
+            raise ValueError(f"alias {entry!r}: pairs were expected, such as aliases=(('relaxed', 'calm'),)")
+        if entry[1] not in labels:
+            raise ValueError(f"alias {entry!r}: {entry[1]!r} is not one of the labels {', '.join(labels)}")
+
+
 # --- Answer kinds: a closed union. Each says what a legal answer is; prompts/schema.py turns it into a JSON Schema,
 # --- prompts/parsing/ reads replies of it. `Task.answer` holds one.
 
@@ -98,6 +111,9 @@ class OneOf:
     labels: tuple[str, ...]
     aliases: tuple[tuple[str, str], ...] = ()
 
+    def __post_init__(self) -> None:
+        _check_space(self.labels, self.aliases)
+
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
@@ -107,6 +123,9 @@ class AnyOf:
     labels: tuple[str, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
     cap: int = 16
+
+    def __post_init__(self) -> None:
+        _check_space(self.labels, self.aliases)
 
 
 @dataclass(frozen=True, slots=True)
