@@ -40,7 +40,7 @@ def usage() -> str:
         [
             "usage: omnimer COMMAND [OPTIONS]",
             "",
-            "Measure and improve how well omni models recognise emotion.",
+            "Measure how well omni models recognise emotion.",
             "",
             *rows,
             "",

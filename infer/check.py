@@ -15,8 +15,17 @@ from infer.media import ClipInfo, MediaError, load_clip, probe
 from infer.progress import Progress
 from prompts.render import load_template
 from tasks.registry import task as task_named
-from tasks.select import check_at_least, check_options, read_pairs, read_samples, slice_value, take, with_ids
-from tasks.task import MediaOptions, Root, Sample, Task
+from tasks.select import (
+    check_at_least,
+    check_options,
+    checked_root,
+    read_pairs,
+    read_samples,
+    slice_value,
+    take,
+    with_ids,
+)
+from tasks.task import MediaOptions, Sample, Task
 from tasks.validate import check_samples
 
 SHOWN = 20
@@ -55,11 +64,7 @@ def run(config: CheckConfig) -> int:
     """Prints what the data holds; 0 when every file can be used, 1 when some cannot."""
     check_at_least("--threads", config.threads, 1)
     task = task_named(config.task)
-    root = Root(
-        config.data.resolve(),
-        config.media and config.media.resolve(),
-        check_options(task, read_pairs(config.option, "--option")),
-    )
+    root = checked_root(config.data, config.media, check_options(task, read_pairs(config.option, "--option")))
     where = read_pairs(config.where, "--where")
     samples = take(with_ids(read_samples(task, root, config.split, where), config.ids), config.limit)
     print(f"{task.full_name}: {len(samples):,} samples")

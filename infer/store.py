@@ -196,8 +196,8 @@ class RunStore:
         gone = [record["id"] for record in read_lines(self.folder / SAMPLES) if record.get("id") not in now]
         if gone:
             raise ValueError(
-                f"{self.folder} holds a run of {len(gone)} sample(s) that are not asked about now, such as {gone[0]!r} (a "
-                "smaller --limit, or changed data): give another --out, or ask about all of them"
+                f"{self.folder} holds a run of {len(gone)} sample(s) that are not asked about now, such as {gone[0]!r} "
+                "(a smaller --limit, or changed data): give another --out, or ask about all of them"
             )
 
     def note(self, facts: Mapping[str, Any]) -> None:

@@ -31,3 +31,4 @@ echo "setup: installing $pins into .venv (several GB, once)" >&2
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --editable .
 rm -f .venv/.omnimer-*
 touch "$stamp"
+echo "setup: done; 'source .venv/bin/activate' gives you the command omnimer" >&2

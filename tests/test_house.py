@@ -419,7 +419,7 @@ def test_the_readme_names_every_command_and_flag_rightly(
 ) -> None:
     """A command or flag in a code block or in backticks exists."""
     text = (ROOT / "README.md").read_text(encoding="utf-8").replace("mypy --strict", "mypy")
-    code = "\n".join([*re.findall(r"```\n(.*?)```", text, re.DOTALL), *re.findall(r"`([^`\n]+)`", text)])
+    code = "\n".join([*re.findall(r"```\w*\n(.*?)```", text, re.DOTALL), *re.findall(r"`([^`\n]+)`", text)])
     named = set(re.findall(r"\bomnimer ([a-z]+)\b", code))
     assert len(named) > 3
     assert named <= COMMANDS.keys()

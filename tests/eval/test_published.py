@@ -16,8 +16,10 @@ from eval.report import RunResult, markdown
 from eval.scores import score
 from tasks.labels import label_space
 from tasks.registry import TASKS
-from tasks.task import Sample
+from tasks.select import read_samples
+from tasks.task import Root, Sample
 
+EMOS = Path(__file__).parents[2].parent / "shared" / "data" / "emos"
 BASIC = label_space("basic7").labels
 FINE = label_space("goemotions28").labels
 TABLES = {table.id: table for table in published_tables()}
@@ -113,6 +115,30 @@ def test_the_impossible_column_implies_more_answers_than_clips() -> None:
     assert answers["Gemini-3"] == pytest.approx(1, abs=0.03)
     (caveat,) = [row.caveat for row in TABLES["table7"].rows if row.system == "Qwen-3 (FT)"]
     assert "impossible" in caveat
+
+
+def test_supports_of_table_12_are_labels_of_any_annotator() -> None:
+    """What its note says: 800 clips of the high tier, half of each language, drawn from the release."""
+    if not EMOS.is_dir():
+        pytest.skip("needs the EmoS annotations beside the checkout")
+    high = [s for s in read_samples(TASKS["emos-compact"], Root(EMOS), "all") if s.meta["tier"] == "high"]
+    sizes = {name: sum(s.language == name for s in high) for name in ("en", "zh")}
+    expected: dict[str, list[float]] = {
+        name: [0.0, 0.0] for name in ("approval", "gratitude", "embarrassment", "disappointment")
+    }
+    for sample in high:
+        for item in (sample.gold or {})["goemotions"]:
+            if item["label"] in expected:
+                expected[item["label"]][0] += 400 / sizes[sample.language]
+                expected[item["label"]][1] += 400 / sizes[sample.language] * (item["confidence"] > 0.5)
+    rounded = {name: tuple(round(count) for count in pair) for name, pair in expected.items()}
+    assert list(rounded.values()) == [(23, 4), (21, 11), (19, 4), (58, 13)]
+    (note,) = TABLES["table12"].notes
+    assert "(23, 21, 19, 58)" in note
+    assert "(4, 11, 4, 13)" in note
+    gemini = TABLES["table12"].rows[0].labels
+    for name, support in (("approval", 25), ("gratitude", 16), ("embarrassment", 21), ("disappointment", 55)):
+        assert round(round(gemini[name][1] * support) / support, 3) == gemini[name][1]
 
 
 def test_tables_belong_to_tasks() -> None:
