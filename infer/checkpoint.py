@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from infer.adapters import check_adapter
+from infer.quiet import quiet
 from prompts.render import Messages
 
 # model_type of the full configuration -> name of the family for people. A further model is a further row.
@@ -89,6 +90,7 @@ class Checkpoint:
 
     @cached_property
     def _processor(self) -> Any:
+        quiet()
         from transformers import AutoProcessor
 
         return AutoProcessor.from_pretrained(self._folder)

@@ -12,10 +12,8 @@ them a little (tests/infer/test_vllm_engine.py measures both). So two items are 
 from __future__ import annotations
 
 import itertools
-import logging
 import math
 import os
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +21,7 @@ from typing import Any
 from infer.checkpoint import Checkpoint
 from infer.engine import Choice, EngineError, Fed, Reply, Request, Sampling, check_items, fed_media, lost_modality
 from infer.media import SAMPLE_RATE
+from infer.quiet import quiet
 from prompts.render import Messages
 
 
@@ -58,7 +57,7 @@ class VllmEngine:
         self._options = options
         self.factor = checkpoint.factor
         if not options.verbose:
-            _quiet()
+            quiet()
         import torch
 
         on_cpu = not torch.cuda.is_available()
@@ -285,15 +284,6 @@ def _share_processor() -> None:
 
         keys.shared = True  # type: ignore[attr-defined]
         processor.get_processor_kwargs_keys = keys
-
-
-def _quiet() -> None:
-    """Keeps what the libraries say about themselves at start off the user's terminal; errors are shown."""
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"vllm\..*")
-    for name in ("torch.utils.cpp_extension", "vllm.triton_utils.importing", "transformers"):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _set_environment(options: VllmOptions, on_cpu: bool) -> None:

@@ -31,12 +31,13 @@ def run(config: TasksConfig) -> int:
             console.print(f"[bold]{label:<10}[/] ", end="")
             console.print(value, markup=False, highlight=False)
         return 0
-    table = Table("task", "version", "answer", "samples", "metrics")
+    table = Table("task", "version", "answer", "samples", "headline")
     for each in TASKS.values():
         size = max(each.sizes.values(), default=0)
         kind = type(each.answer).__name__
-        table.add_row(each.name, each.version, kind, f"{size:,}" if size else "any", ", ".join(each.metrics))
+        table.add_row(each.name, each.version, kind, f"{size:,}" if size else "any", each.metrics[0])
     console.print(table)
+    console.print("`omnimer tasks NAME` says all about one of them.")
     return 0
 
 
@@ -48,6 +49,7 @@ def _facts(task: Task) -> list[tuple[str, str]]:
         ("task", task.full_name),
         ("source", task.source),
         ("answer", type(task.answer).__name__ + (f" of {', '.join(labels)}" if labels else "")),
+        ("aliases", ", ".join(f"{word} -> {label}" for word, label in getattr(task.answer, "aliases", ())) or "none"),
         ("template", task.template),
         ("splits", ", ".join(task.splits)),
         ("samples", sizes),
