@@ -16,9 +16,9 @@ from infer.progress import Progress
 from prompts.render import load_template
 from tasks.registry import task as task_named
 from tasks.select import (
+    absolute_root,
     check_at_least,
     check_options,
-    checked_root,
     read_pairs,
     read_samples,
     slice_value,
@@ -64,7 +64,7 @@ def run(config: CheckConfig) -> int:
     """Prints what the data holds; 0 when every file can be used, 1 when some cannot."""
     check_at_least("--threads", config.threads, 1)
     task = task_named(config.task)
-    root = checked_root(config.data, config.media, check_options(task, read_pairs(config.option, "--option")))
+    root = absolute_root(config.data, config.media, check_options(task, read_pairs(config.option, "--option")))
     where = read_pairs(config.where, "--where")
     samples = take(with_ids(read_samples(task, root, config.split, where), config.ids), config.limit)
     print(f"{task.full_name}: {len(samples):,} samples")

@@ -33,7 +33,7 @@ from prompts.reask import reask as reask_turns
 from prompts.render import Messages, Template, load_template
 from prompts.schema import schema
 from tasks.registry import task as task_named
-from tasks.select import check_at_least, check_options, checked_root, read_pairs, read_samples, take, with_ids
+from tasks.select import absolute_root, check_at_least, check_options, read_pairs, read_samples, take, with_ids
 from tasks.task import AnswerKind, MediaOptions, OneOf, Root, Sample, Task
 from tasks.validate import check_samples
 
@@ -103,7 +103,7 @@ def run(config: InferConfig) -> int:
     check_at_least("--seed", config.seed, 0)
     check_at_least("--reask", config.reask, 0)
     task = task_named(config.task)
-    root = checked_root(config.data, config.media, check_options(task, read_pairs(config.option, "--option")))
+    root = absolute_root(config.data, config.media, check_options(task, read_pairs(config.option, "--option")))
     everything = with_ids(read_samples(task, root, config.split, _slices(config)), config.ids)
     check_samples(task, everything)
     samples = take(everything, config.limit)

@@ -34,13 +34,8 @@ def check_at_least(flag: str, value: int, lowest: int) -> None:
         raise ValueError(f"{flag} is {value}; it has to be at least {lowest}")
 
 
-def checked_root(data: Path, media: Path | None, options: Mapping[str, str]) -> Root:
-    """Where the data lies, as absolute paths; ValueError for a folder that is none."""
-    for flag, folder in (("--data", data), ("--media", media)):
-        if folder is not None and not folder.exists():
-            raise ValueError(f"{flag} {folder}: no such folder")
-        if folder is not None and not folder.is_dir():
-            raise ValueError(f"{flag} {folder}: is a file; a folder was expected")
+def absolute_root(data: Path, media: Path | None, options: Mapping[str, str]) -> Root:
+    """Where the data lies, as absolute paths: a run is resumed and reported from anywhere."""
     return Root(data.resolve(), media and media.resolve(), options)
 
 
@@ -96,6 +91,11 @@ def _adapted(task: Task, root: Root, split: str) -> list[Sample]:
     """What the adapter yields. Errors of people (ValueError, OSError) pass; a slip in an adapter says where it is."""
     try:
         return list(task.adapter(root, split))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        state = "" if root.data.is_dir() else " (no such folder)" if not root.data.exists() else " (that is a file)"
+        raise ValueError(
+            f"task {task.name}: {error.filename} was looked for; is --data {root.data}{state} right?"
+        ) from None
     except (ValueError, OSError):
         raise
     except Exception as error:  # an adapter is a user's own code: what it raises is shown as a mistake in it

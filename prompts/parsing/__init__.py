@@ -11,7 +11,7 @@ from __future__ import annotations
 from prompts.parsing import envelope
 from prompts.parsing.official import mer_clean_up, official
 from prompts.parsing.outcome import REASONS, REPAIRS, Parsed, Unparsed, in_order
-from prompts.parsing.readers import json_reader, read, scanned
+from prompts.parsing.readers import read, value_at_end
 from prompts.parsing.spec import Spec
 from prompts.parsing.valid import valid_text
 from prompts.parsing.views import compiled
@@ -24,10 +24,10 @@ def parse(text: str, kind: AnswerKind) -> Parsed | Unparsed:
     """Read a reply as an answer of `kind`. Total: returns for every str, in time linear in its length."""
     if isinstance(kind, Official):
         return official(text, kind)
-    value = valid_text(text, kind)
+    spec = compiled(kind)
+    value = valid_text(text, spec)
     if value is not None:
         return Parsed(value, "schema")
-    spec = compiled(kind)
     body, names, tail = envelope.opened(text)
     if tail is not None:
         return _after_open_reasoning(spec, body, names, tail)
@@ -47,7 +47,7 @@ def _after_open_reasoning(spec: Spec, body: str, names: set[str], tail: str) -> 
             return _noted(found, aside)
     aside = set(names)
     rest = envelope.without_fences(tail, aside).strip()
-    found = json_reader(spec, scanned(rest), at_end=True) if rest else None
+    found = value_at_end(spec, rest) if rest else None
     if isinstance(found, Parsed):
         return _noted(found, aside)
     found = read(spec, envelope.cleaned(body, names))
@@ -56,6 +56,6 @@ def _after_open_reasoning(spec: Spec, body: str, names: set[str], tail: str) -> 
 
 def _noted(outcome: Parsed | Unparsed, names: set[str]) -> Parsed | Unparsed:
     """The outcome with the repairs of the envelope."""
-    if isinstance(outcome, Unparsed):
+    if isinstance(outcome, Unparsed) or not names:
         return outcome
     return Parsed(outcome.value, outcome.rule, in_order({*outcome.repairs, *names}), outcome.dropped)

@@ -86,6 +86,8 @@ def _asks(role: re.Match[str]) -> bool:
 
 def _without_reasoning(text: str) -> tuple[str, str | None]:
     """E3: the text outside reasoning blocks, and the text of a block that is not closed."""
+    if "<" not in text:
+        return text, None
     kept: list[str] = []
     start, opening = 0, None
     for tag in _THINK.finditer(text):
@@ -103,7 +105,7 @@ def _without_reasoning(text: str) -> tuple[str, str | None]:
 
 def tagged(text: str) -> str | None:
     """E4: the content of the last `<answer>` block, None when there is none."""
-    tags = list(_ANSWER.finditer(text))
+    tags = list(_ANSWER.finditer(text)) if "<" in text else []
     if not tags:
         return None
     content = text[tags[-1].end() :]

@@ -1,34 +1,19 @@
 """Reads JSON values out of a reply, strict or broken, in one pass from left to right.
 
-Strict JSON is read as it is. The deviations of `REPAIRS` from python_syntax to brackets are tolerated, and nothing
-more; no value is ever supplied: at the end of the text what was being written is thrown away. An object becomes
-`Pairs`, so that repeated keys are seen.
+The deviations of `REPAIRS` from python_syntax to brackets are tolerated, and nothing more; no value is ever supplied:
+at the end of the text what was being written is thrown away. What is strict or plain is read in big steps, the rest a
+sign at a time.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
-DEEPEST = 64
-
-
-class Pairs(list[tuple[str, Any]]):
-    """A JSON object as its (key, value) pairs. `cut`: the text ended inside it."""
-
-    cut = False
-
-
-@dataclass(slots=True)
-class Found:
-    """A container in a text: where it stands and the deviations in it."""
-
-    value: Any
-    start: int
-    end: int
-    names: set[str] = field(default_factory=set)
+from prompts.parsing.strict import DEEPEST, LONGEST_SCALAR, Found, Pairs, Strict, number
 
 
 @dataclass(slots=True)
@@ -38,6 +23,7 @@ class Level:
     start: int
     closer: str
     items: list[Any]
+    is_object: bool
     key: str | None = None
     commas: int = 0
     end: int = 0  # of the item before
@@ -45,15 +31,17 @@ class Level:
     names: set[str] = field(default_factory=set)
     inside: list[Found] = field(default_factory=list)
 
-    @property
-    def is_object(self) -> bool:
-        """Whether this is an object."""
-        return self.closer == "}"
-
     def add(self, value: Any, end: int, *, string: bool = False) -> None:
         """Put a value that is finished at `end` into the container."""
         self.items.append((self.key, value) if self.is_object else value)
         self.key, self.commas, self.end, self.after_string = None, 0, end, string
+
+    def take(self, found: Found) -> int:
+        """Put a complete container into this one; gives where it ends."""
+        self.add(found.value, found.end)
+        self.names |= found.names
+        self.inside.append(found)
+        return found.end
 
 
 _OPENER = re.compile(r"[{\[｛［]")
@@ -66,24 +54,33 @@ _QUOTES = {
     '"': '"', "'": "'", "“": "“”", "”": "“”", "„": "“”", "‘": "‘’", "’": "‘’", "「": "」", "＂": "＂",
 }  # fmt: skip
 _BODY = {opener: re.compile(rf"[^{closers}\\\n\t]+") for opener, closers in _QUOTES.items()}
-_SPACE = re.compile(r"\s*+")
-_COMMENT = re.compile(r"//[^\n]*+|#[^\n]*+|/\*")
+_GAP = re.compile(r"(?:\s++|(?://|#)[^\n]*+|/\*(?s:.*?)(?:\*/|\Z))++")
 _QUOTE_CLASS = "\"'“”„‘’「＂"
 _KEY = re.compile(r"[^:：{}\[\]｛｝［］\"“”„＂,，\n]{1,200}+")
 _SCALAR = re.compile(r"[^,，、{}\[\]｛｝［］\"“”„＂\n]{1,201}+")
 _SCALAR_IN_TUPLE = re.compile(r"[^,，、{}\[\]｛｝［］\"“”„＂\n()]{1,201}+")
 _COMMENT_AFTER = re.compile(r"(?<=\s)(?://|#|/\*)")
-# What must follow a quotation mark for it to end a string, white space apart.
-_ENDS = re.compile(
-    r"\s*+(?:[:：}｝\]］]|//|#|/\*|\Z"
+# What must follow a quotation mark for it to end a string, white space apart; another one after a line break is enough.
+_AFTER_STRING = (
+    r"(?:\s*+(?:[:：}｝\]］]|//|#|/\*|\Z"
     rf"|[,，、][\s,，、]*+(?:[{_QUOTE_CLASS}{{}}\[\]｛｝［］\d-]|//|#|/\*|(?:true|false|null|True|False|None)(?!\w)"
     r"|[^\W\d][\w-]*+\s*+[:：]))"
+    rf"|(?=[^\S\n]*+\n)\s*+[{_QUOTE_CLASS}]"
 )
-_ENDS_IN_TUPLE = re.compile(r"\s*+\)")
-_NEXT_LINE_QUOTE = re.compile(rf"\s*+[{_QUOTE_CLASS}]")
-_ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_HEX = re.compile(r"u([0-9a-fA-F]{4})")
-_LOW_SURROGATE = re.compile(r"\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_ENDS = re.compile(_AFTER_STRING + ")")
+_ENDS_IN_TUPLE = re.compile(_AFTER_STRING + r"|\s*+\))")
+_ESCAPES = re.compile(r"(?:\\(?:[\"\\/bfnrt]|u[0-9a-fA-F]{4}))++")
+
+# One member or element in a plain form, with the comma after it.
+_PLAIN = re.compile(
+    r"""\s*+
+    (?:(?: "([^"\\\n\t]*+)" | '([^'\\\n\t]*+)' | ([A-Za-z_]\w{0,99}+)(?=:) ) \s*+:\s*+)?  # a key
+    (?:(?: "([^"\\\n\t]*+)" | '([^'\\\n\t]*+)' ) (?=\s*+(?:[}\]]|,\s*+(?:["'{}\[\]\d-]|[A-Za-z_]\w*+:)))
+      | (-?(?:0|[1-9][0-9]{0,17}+)(?:\.[0-9]{1,40}+)?|[A-Za-z][\w'\ -]{0,99}+) (?=\s*+[,}\]])
+      | (?=[{\[]))
+    (?:\s*+(,))?""",
+    re.X,
+)
 
 
 def search(text: str) -> tuple[list[Found], list[Level]]:
@@ -91,8 +88,13 @@ def search(text: str) -> tuple[list[Found], list[Level]]:
     at the end of the text, from the outermost. Containers inside an unreadable one count as outside."""
     complete: list[Found] = []
     position = 0
+    strict = Strict(text)
     while opener := _OPENER.search(text, position):
-        found, stack, position = read(text, opener.start())
+        if whole_one := strict.at(opener.start()):
+            complete.append(whole_one)
+            position = whole_one.end
+            continue
+        found, stack, position = read(text, opener.start(), strict)
         complete += found
         if stack:
             return complete, stack
@@ -125,7 +127,7 @@ def closed(stack: list[Level]) -> list[Found]:
     return found[::-1]
 
 
-def read(text: str, start: int) -> tuple[list[Found], list[Level], int]:
+def read(text: str, start: int, strict: Strict) -> tuple[list[Found], list[Level], int]:
     """Read one container with the tolerance of section 5.2 of the policy.
 
     Gives the complete containers found, the levels still open at the end of the text, and where to go on. When the
@@ -134,88 +136,105 @@ def read(text: str, start: int) -> tuple[list[Found], list[Level], int]:
     """
     done: list[Found] = []
     stack: list[Level] = []
-    _push(stack, text, start)
-    position = start + 1
+    position = _open(stack, text, start)
     while True:
         level = stack[-1]
-        position = _skip(text, position, level)
+        position = _skip(text, _plain(text, position, level), level)
         if position >= len(text):
             return done, stack, position
         char = _FOLD.get(text[position], text[position])
-        if char in "}])":
-            end = _close(stack, char, text[position] != char, position)
-            if end is None:
-                break
-            position += 1
-            if not stack:
-                return [*done, end], [], position
-        elif char == ",":
+        if char in "}]),":
             if level.key is not None:
                 break
-            level.commas += 1
-            level.names |= {"trailing_comma"} if level.commas > 1 else set()
-            level.names |= {"fullwidth"} if text[position] != char else set()
+            ended = _comma_or_closer(stack, char, text[position], position + 1)
             position += 1
+            if ended and not stack:
+                return [*done, ended], [], position
         elif not _separated(level, text, position):
             break
         elif char in "{[(" and (level.key is not None or not level.is_object):
+            if found := strict.at(position, len(stack)):
+                position = level.take(found)
+                continue
             if len(stack) == DEEPEST:
                 done += stack.pop(0).inside
-            _push(stack, text, position)
-            position += 1
-        else:
-            after = _token(text, position, level)
-            if after is None:
-                break
+            position = _open(stack, text, position)
+        elif (after := _token(text, position, level)) is not None:
             position = after
+        else:
+            break
     return done + [found for level in stack for found in level.inside], [], position
 
 
-def _push(stack: list[Level], text: str, position: int) -> None:
+def _open(stack: list[Level], text: str, position: int) -> int:
     char = _FOLD.get(text[position], text[position])
-    level = Level(position, _CLOSER[char], Pairs() if char == "{" else [])
+    level = Level(position, _CLOSER[char], Pairs() if char == "{" else [], char == "{")
     if char != text[position]:
         level.names.add("fullwidth")
     elif char == "(":
         level.names.add("python_syntax")
     stack.append(level)
+    return position + 1
+
+
+def _plain(text: str, position: int, level: Level) -> int:
+    """Read members or elements for as long as they are plain. Gives where to go on."""
+    if level.key is not None or bool(level.items) != bool(level.commas) or level.closer == ")":
+        return position
+    while found := _PLAIN.match(text, position):
+        quoted, python_key, bare_key, string, python_string, scalar, comma = found.groups()
+        key = quoted if quoted is not None else bare_key if python_key is None else python_key
+        if (key is None) is level.is_object:
+            break
+        if quoted is None and key is not None:
+            level.names.add("unquoted" if python_key is None else "python_syntax")
+        position, level.key = found.end(), key
+        if scalar is not None:
+            level.add(_scalar(scalar.strip(), level.names), position)
+        elif string is not None:
+            level.add(string, position, string=True)
+        elif python_string is not None:
+            level.names.add("python_syntax")
+            level.add(python_string, position, string=True)
+        else:
+            break
+        if comma is None:
+            break
+        level.commas = 1
+    return position
 
 
 def _skip(text: str, position: int, level: Level) -> int:
     """Past white space and comments."""
-    while True:
-        match = _SPACE.match(text, position)
-        position = match.end() if match else position
-        comment = _COMMENT.match(text, position)
-        if comment is None:
-            return position
+    gap = _GAP.match(text, position)
+    if gap is None:
+        return position
+    if gap[0].strip():
         level.names.add("comments")
-        position = comment.end()
-        if comment[0] == "/*":
-            end = text.find("*/", position)
-            position = len(text) if end < 0 else end + 2
+    return gap.end()
 
 
-def _close(stack: list[Level], char: str, folded: bool, position: int) -> Found | None:
-    """Close levels with a closing bracket. Gives the outermost value closed, or None when it is unreadable."""
-    depth = 1
-    if char != stack[-1].closer:
-        stack[-1].names.add("brackets")
-        depth = next((n for n, level in enumerate(reversed(stack), 1) if level.closer == char), 1)
-    if stack[-1].key is not None:
+def _comma_or_closer(stack: list[Level], char: str, written: str, end: int) -> Found | None:
+    """Note a comma, or close levels with a closing bracket: then it gives the outermost container that is closed."""
+    level = stack[-1]
+    if char != written:
+        level.names.add("fullwidth")
+    if char == ",":
+        level.commas += 1
+        if level.commas > 1:
+            level.names.add("trailing_comma")
         return None
-    found = None
+    depth = 1
+    if char != level.closer:
+        level.names.add("brackets")
+        depth = next((n for n, outer in enumerate(reversed(stack), 1) if outer.closer == char), 1)
     for _ in range(depth):
         level = stack.pop()
         if level.commas:
             level.names.add("trailing_comma")
-        if folded:
-            level.names.add("fullwidth")
-        found = Found(level.items, level.start, position + 1, level.names)
+        found = Found(level.items, level.start, end, level.names)
         if stack:
-            stack[-1].add(level.items, position + 1)
-            stack[-1].names |= level.names
-            stack[-1].inside.append(found)
+            stack[-1].take(found)
     return found
 
 
@@ -234,54 +253,22 @@ def _separated(level: Level, text: str, position: int) -> bool:
 
 
 def _token(text: str, position: int, level: Level) -> int | None:
-    """Read a key with its colon, or a string or bare scalar. Gives where to go on, the end of the text when what was
+    """Read a key with its colon, or a string or a bare scalar. Gives where to go on, the end of the text when what was
     being written is thrown away, or None when it is unreadable."""
-    in_tuple = level.closer == ")"
-    if level.is_object and level.key is None:
-        return _member(text, position, level)
+    is_key, in_tuple = level.is_object and level.key is None, level.closer == ")"
+    word: str | None
     if text[position] in _QUOTES:
-        string, position = _string(text, position, level.names, in_tuple)
-        if string is not None:
-            level.add(string, position, string=True)
-        return position
-    match = (_SCALAR_IN_TUPLE if in_tuple else _SCALAR).match(text, position)
-    if match is None:
-        return None
-    end = match.end()
-    if comment := _COMMENT_AFTER.search(match[0]):
-        end = position + comment.start()
-    elif end == len(text):
-        return end
-    word = text[position:end].strip()
-    if not 0 < len(word) <= 200 or word[0] in ":：":
-        return None
-    level.add(_scalar(word, level.names), end)
-    return end
-
-
-def _scalar(word: str, names: set[str]) -> Any:
-    if word in _LITERALS:
-        return _LITERALS[word]
-    if _NUMBER.fullmatch(word):
-        return int(word) if word.lstrip("-").isdigit() and len(word) < 19 else float(word)
-    if word in _PYTHON:
-        names.add("python_syntax")
-        return _PYTHON[word]
-    names.add("unquoted")
-    return word
-
-
-def _member(text: str, position: int, level: Level) -> int | None:
-    """Read a key and the colon after it."""
-    if text[position] in _QUOTES:
-        key, position = _string(text, position, level.names, False)
-        if key is None:
+        word, position = _string(text, position, level.names, in_tuple)
+        if word is None or not is_key:
+            if word is not None:
+                level.add(word, position, string=True)
             return position
+    elif not is_key:
+        return _bare(text, position, level)
+    elif (match := _KEY.match(text, position)) is None:
+        return None
     else:
-        match = _KEY.match(text, position)
-        if match is None:
-            return None
-        key, position = match[0].strip(), match.end()
+        word, position = match[0].strip(), match.end()
         if position < len(text):
             level.names.add("unquoted")
     position = _skip(text, position, level)
@@ -291,8 +278,37 @@ def _member(text: str, position: int, level: Level) -> int | None:
         return None
     if text[position] == "：":
         level.names.add("fullwidth")
-    level.key = key
+    level.key = word
     return position + 1
+
+
+def _bare(text: str, position: int, level: Level) -> int | None:
+    """Read a scalar without quotation marks."""
+    match = (_SCALAR_IN_TUPLE if level.closer == ")" else _SCALAR).match(text, position)
+    if match is None:
+        return None
+    end = match.end()
+    if comment := _COMMENT_AFTER.search(match[0]):
+        end = position + comment.start()
+    elif end == len(text):
+        return end
+    word = text[position:end].strip()
+    if not 0 < len(word) <= LONGEST_SCALAR or word[0] in ":：":
+        return None
+    level.add(_scalar(word, level.names), end)
+    return end
+
+
+def _scalar(word: str, names: set[str]) -> Any:
+    if word in _LITERALS:
+        return _LITERALS[word]
+    if _NUMBER.fullmatch(word):
+        return number(word)
+    if word in _PYTHON:
+        names.add("python_syntax")
+        return _PYTHON[word]
+    names.add("unquoted")
+    return word
 
 
 def _string(text: str, position: int, names: set[str], in_tuple: bool) -> tuple[str | None, int]:
@@ -300,7 +316,7 @@ def _string(text: str, position: int, names: set[str], in_tuple: bool) -> tuple[
     opener = text[position]
     if opener != '"':
         names.add("python_syntax" if opener == "'" else "fullwidth")
-    body, pieces = _BODY[opener], []
+    body, ends, pieces = _BODY[opener], _ENDS_IN_TUPLE if in_tuple else _ENDS, []
     position += 1
     while True:
         if match := body.match(text, position):
@@ -310,39 +326,16 @@ def _string(text: str, position: int, names: set[str], in_tuple: bool) -> tuple[
             return None, position
         char = text[position]
         position += 1
-        if char == "\\":
-            piece, position = _escape(text, position, names)
-            pieces.append(piece)
+        if char == "\\" and (escapes := _ESCAPES.match(text, position - 1)):
+            char, position = json.loads(f'"{escapes[0]}"'), escapes.end()
+        elif char == "\\":
+            names |= {"bad_escape", "raw_newline"} if text.startswith("\n", position) else {"bad_escape"}
+            char = text[position : position + 1]
+            position += 1
         elif char in "\n\t":
             names.add("raw_newline")
-            pieces.append(char)
-        elif _closes(text, position, in_tuple):
+        elif ends.match(text, position):
             return "".join(pieces), position
         else:
             names.add("inner_quotes")
-            pieces.append(char)
-
-
-def _closes(text: str, position: int, in_tuple: bool) -> bool:
-    """Whether the quotation mark before `position` ends its string, by what follows it."""
-    if _ENDS.match(text, position):
-        return True
-    if (match := _NEXT_LINE_QUOTE.match(text, position)) and "\n" in match[0]:
-        return True
-    return in_tuple and _ENDS_IN_TUPLE.match(text, position) is not None
-
-
-def _escape(text: str, position: int, names: set[str]) -> tuple[str, int]:
-    """Read what follows a backslash."""
-    char = text[position : position + 1]
-    if char in _ESCAPES:
-        return _ESCAPES[char], position + 1
-    if match := _HEX.match(text, position):
-        code, position = int(match[1], 16), match.end()
-        if 0xD800 <= code < 0xDC00 and (low := _LOW_SURROGATE.match(text, position)):
-            return chr(0x10000 + ((code - 0xD800) << 10) + int(low[1], 16) - 0xDC00), low.end()
-        return chr(code), position
-    names.add("bad_escape")
-    if char == "\n":
-        names.add("raw_newline")
-    return char, position + len(char)
+        pieces.append(char)

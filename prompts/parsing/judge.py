@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from prompts.parsing import numbers
-from prompts.parsing.jsonread import Pairs, whole
+from prompts.parsing.jsonread import whole
 from prompts.parsing.labels import (
     Item,
     ListForm,
@@ -28,7 +28,8 @@ from prompts.parsing.labels import (
     split_parts,
 )
 from prompts.parsing.outcome import Log, Refused
-from prompts.parsing.spec import Spec, Value, own_keys
+from prompts.parsing.spec import Spec, Value
+from prompts.parsing.strict import Pairs
 from prompts.parsing.tables import BLEND_ITEM_KEYS, Fields, fields_of
 from prompts.parsing.text import ALNUM, LONGEST, is_blank, is_empty_word, norm
 from tasks.task import AnyOf, Blend, Described, Dims, Pick
@@ -43,7 +44,9 @@ def embedded(value: Any, log: Log) -> Any:
     """The JSON container that a string holds, or the value itself. In JSON that is `double_encoded`; in a text (F5) a
     value in JSON is a value like any other."""
     if isinstance(value, str) and (found := whole(value)):
-        log.add(*found.names, *([] if log.text else ["double_encoded"]))
+        log.names |= found.names
+        if not log.text:
+            log.add("double_encoded")
         return found.value
     return value
 
@@ -52,7 +55,8 @@ def one(values: list[Any], read: Reader[T | None], log: Log) -> T | None:
     """J8, F4: the value of a field that several keys give. Values that cannot be read count as other keys; in a text
     the first one counts. Raises Refused: `ambiguous` when they differ, the first reason when none is readable."""
     if len(values) == 1 or log.text:
-        log.add(*(["duplicates"] if len(values) > 1 else []))
+        if len(values) > 1:
+            log.add("duplicates")
         return read(values[0], log)
     good: list[tuple[T, Log]] = []
     for value in values:
@@ -88,7 +92,8 @@ def needed(values: list[Any], read: Reader[T | None], log: Log) -> T:
 def optional(fields: Fields, name: str, read: Reader[T | None], log: Log, *, required: bool = True) -> T | None:
     """The value of a field that is not needed: None where there is none or it cannot be read."""
     if name not in fields:
-        log.add(*(["missing_field"] if required else []))
+        if required:
+            log.add("missing_field")
         return None
     try:
         return one(fields[name], lambda value, log: None if value is None else read(value, log), log)
@@ -174,8 +179,7 @@ def record(spec: Spec, fields: Fields, log: Log) -> Value:
 
 
 def _needed_label(spec: Spec, fields: Fields, log: Log) -> Item:
-    keys = own_keys(spec.keys, spec.field)
-    return needed(fields[spec.field], partial(read_label, space=spec.space, keys=keys), log)
+    return needed(fields[spec.field], partial(read_label, space=spec.space, keys=spec.label_keys), log)
 
 
 def _confidence(fields: Fields, label: Item, log: Log, *, required: bool) -> float | None:
@@ -231,11 +235,10 @@ _OPTION = re.compile(r"[(（]?\s*+([^\s()（）.:：、]{1,40}+)\s*+[.)）:：�
 
 def pick(spec: Spec, fields: Fields, log: Log) -> Value:
     """K5: one key, or a key with its option text."""
-    keys = own_keys(spec.keys, "choice")
 
     def read(value: Any, log: Log) -> Item:
         key = _option_key(spec, value, log) if isinstance(value, str) else None
-        return Item(key) if key else read_label(value, log, spec.space, keys)
+        return Item(key) if key else read_label(value, log, spec.space, spec.label_keys)
 
     return {"choice": needed(fields["choice"], read, log).text}
 

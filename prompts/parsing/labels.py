@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from prompts.parsing import numbers
-from prompts.parsing.jsonread import Pairs
 from prompts.parsing.outcome import Log, Refused
+from prompts.parsing.strict import Pairs
 from prompts.parsing.tables import ITEM_KEYS, fields_of
 from prompts.parsing.text import (
     ALNUM,
@@ -192,7 +192,7 @@ def is_score(value: Any) -> bool:
 
 def is_score_map(value: Any, labels: Space) -> bool:
     """Whether an object maps at least one label of the space to a score."""
-    return isinstance(value, Pairs) and any(is_score(score) and labels.resolve(key) for key, score in value)
+    return isinstance(value, Pairs) and any(labels.resolve(key) and is_score(score) for key, score in value)
 
 
 def score_entries(value: Pairs, labels: Space, log: Log) -> list[Item]:
@@ -325,6 +325,8 @@ def by_score(found: list[tuple[str, float | None]], log: Log) -> list[tuple[str,
 
 def split_open(text: str, log: Log) -> list[str]:
     """L8: the pieces of an open list in text, trailing scores removed."""
+    if text.isalpha():
+        return [text]  # one word, as nearly always
     bare = _IN_BRACKETS.sub(",", text)
     pieces = []
     for piece in filter(ALNUM.search, _OPEN_SPLIT.split(bare)):
@@ -379,8 +381,10 @@ def _open_pieces(value: Any, log: Log) -> Iterator[str]:
     else:
         raise Refused("no_answer")
     for element in elements:
-        log.add(*(["shape"] if isinstance(element, Pairs) else []))
-        label = item_of(element, log).text if isinstance(element, Pairs) else element
+        label = element
+        if isinstance(element, Pairs):
+            log.add("shape")
+            label = item_of(element, log).text
         if not isinstance(label, str) or not LETTER.search(label) or is_empty_word(label, closed=False):
             log.add("empty_word")
         else:

@@ -26,8 +26,10 @@ class InText(str):
     __slots__ = ()
 
 
-def _from_json_string(value: Any, log: Log) -> bool:
-    return isinstance(value, str) and not isinstance(value, InText) and not log.text
+def _note_form(value: Any, log: Log) -> None:
+    """Record a number in a JSON string."""
+    if isinstance(value, str) and not isinstance(value, InText) and not log.text:
+        log.add("number_form")
 
 
 def _is_blank(value: Any) -> bool:
@@ -56,10 +58,12 @@ def confidence(value: Any, log: Log) -> float | None:
         return None
     number, percent = plain_number(value) or (math.nan, False)
     if 0 <= number <= 1 and not percent:
-        log.add(*(["number_form"] if _from_json_string(value, log) else []))
+        _note_form(value, log)
         return number
     if (0 if percent else 10) <= number <= 100:
-        log.add("percent", *(["number_form"] if _from_json_string(value, log) and not percent else []))
+        log.add("percent")
+        if not percent:
+            _note_form(value, log)
         return number / 100
     log.add("bad_confidence")
     return None
@@ -86,8 +90,7 @@ def share(value: Any, log: Log) -> float | None:
     read = plain_number(value)
     if read is None or read[0] < 0:
         return None
-    if _from_json_string(value, log):
-        log.add("number_form")
+    _note_form(value, log)
     return read[0]
 
 
@@ -98,8 +101,7 @@ def dimension(value: Any, log: Log, low: float, high: float) -> float | None:
     read = plain_number(value)
     if read is None or read[1] or not low <= read[0] <= high:
         raise Refused("bad_field")
-    if _from_json_string(value, log):
-        log.add("number_form")
+    _note_form(value, log)
     return read[0]
 
 
@@ -127,11 +129,11 @@ def time(value: Any) -> float | None:
     text = _folded(value).casefold()
     for pattern in _TIMES:
         if found := pattern.fullmatch(text):
-            part = {"h": "0", "hm": "0", "m": "0", **{k: v for k, v in found.groupdict().items() if v}}
+            part = found.groupdict("0")
             whole, _, fraction = part["s"].replace(",", ".").partition(".")
-            minutes = int(part["h"]) * 60 + int(part["hm"]) + int(part["m"])
+            minutes = int(part.get("h", 0)) * 60 + int(part.get("hm", 0)) + int(part.get("m", 0))
             # Whole milliseconds, so that the time is the same float however it was written.
-            seconds = (minutes * 60 + int(whole)) * 1000 + round(float(f"0.{fraction or 0}") * 1000)
+            seconds = (minutes * 60 + int(whole)) * 1000 + (round(float(f"0.{fraction}") * 1000) if fraction else 0)
             return seconds / 1000 if seconds / 1000 <= MOST_SECONDS else None
     return None
 
@@ -142,8 +144,10 @@ def time_range(value: Any, log: Log) -> tuple[float, float] | None:
     exact = False
     if isinstance(value, str):
         exact = _EXACT.fullmatch(value) is not None
-        text = _folded(value).strip(_AROUND) if len(value) <= LONGEST_NUMBER else ""
-        ends: list[Any] = [piece.strip(_AROUND) for piece in _BETWEEN.split(text.casefold())]
+        if exact:
+            ends: list[Any] = value.replace("–", "-").split("-")
+        else:
+            ends = [piece.strip(_AROUND) for piece in _BETWEEN.split(_folded(value).strip(_AROUND).casefold())]
     elif isinstance(value, list):
         ends = value
     else:

@@ -6,12 +6,14 @@ A reader gives Parsed or Unparsed when it found a candidate, and None when it fo
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from prompts.parsing.jsonread import Found, Level, Pairs, closed, search
+from prompts.parsing.jsonread import Level, closed, search
 from prompts.parsing.labels import split_open
 from prompts.parsing.outcome import Log, Parsed, Refused, Unparsed, in_order
-from prompts.parsing.spec import Spec, Value
+from prompts.parsing.spec import Candidate, Spec, Value
+from prompts.parsing.strict import Found, Pairs, plain
 from prompts.parsing.tables import Fields
 from prompts.parsing.text import (
     ALNUM,
@@ -24,7 +26,7 @@ from prompts.parsing.text import (
     unmark,
 )
 from prompts.parsing.textfields import read_fields
-from prompts.parsing.valid import plain, valid
+from prompts.parsing.valid import valid
 from prompts.parsing.views import views
 from tasks.task import AnyOf, Blend, Described, OneOf, Pick, Record
 
@@ -50,10 +52,27 @@ def _refused(verdict: Refused, text: str) -> Unparsed:
     return Unparsed(verdict.reason)
 
 
+def _first_accepted(spec: Spec, candidates: Sequence[Candidate], rule: str, text: str) -> Outcome | None:
+    """The first candidate that the judge accepts, else the reason against the first; None when there is none."""
+    verdict: Refused | None = None
+    for one in candidates:
+        try:
+            value = one.answer or _decide(spec, one.records, one.log)
+        except Refused as refusal:
+            verdict = verdict or refusal
+            continue
+        if len(candidates) > 1:
+            one.log.add("last_of_many")
+        return Parsed(value, rule, in_order(one.log.names), tuple(one.log.dropped))
+    return _refused(verdict, text) if verdict else None
+
+
 def _decide(spec: Spec, records: list[Fields], log: Log) -> Value:
     """Judge a candidate. Several records for one sample must agree. Raises Refused."""
     if not all(spec.needed & record.keys() for record in records):
         raise Refused("no_answer" if len(records) == 1 else "ambiguous")
+    if "lead_in" in log.names:
+        _check_sentence(spec, records[0])
     if len(records) == 1:
         return spec.judge(spec, records[0], log)
     try:
@@ -75,15 +94,6 @@ class Scan(NamedTuple):
     complete: list[Found]
     stack: list[Level]
     names: set[str]
-
-
-class View(NamedTuple):
-    """A JSON value of the right shape, with the repairs up to here; `value` is the object inside its wrappers."""
-
-    found: Found
-    records: list[Fields]
-    value: Any
-    log: Log
 
 
 def scanned(text: str) -> Scan:
@@ -115,65 +125,69 @@ def _decoded(text: str) -> str | None:
     return None
 
 
-def json_reader(spec: Spec, scan: Scan, *, at_end: bool = False) -> Outcome | None:
-    """J3: the last JSON value that the judge accepts, the complete ones before one that the end of the text cuts.
-    `at_end`: only a complete value that ends the text counts, and what stands before it is no prose."""
+def json_reader(spec: Spec, scan: Scan) -> Outcome | None:
+    """J3: the last JSON value that the judge accepts, the complete ones before one that the end of the text cuts."""
     text = scan.text
-    complete = scan.complete[-1:] if at_end else scan.complete
-    if at_end and (not complete or complete[0].end != len(text)):
-        return None
     first = found.start() if (found := ALNUM.search(text)) else len(text)
     last = next((place for place in range(len(text) - 1, first, -1) if text[place].isalnum()), first)
-    seen = [_view(spec, one, is_whole=not at_end and one.start <= first and last < one.end) for one in complete]
-    views_ = [view for view in seen if view]
-    open_view = None if at_end else _open_view(spec, scan.stack, views_, first)
-    candidates = [*views_[::-1], *([open_view] if open_view else [])]
-    verdict: Refused | None = None
-    for view in candidates:
-        try:
-            value = _value(spec, view)
-        except Refused as refusal:
-            verdict = verdict or refusal
-            continue
-        names = view.log.names | scan.names | ({"last_of_many"} if len(candidates) > 1 else set())
-        if not at_end and _prose_outside(text, [one.found for one in candidates]):
-            names.add("prose")
-        return Parsed(value, "json", in_order(names), tuple(view.log.dropped))
-    return _refused(verdict, text) if verdict else None
+    seen = [_candidate(spec, one, is_whole=one.start <= first and last < one.end) for one in scan.complete]
+    candidates = [one for one in seen if one]
+    open_one = _open_candidate(spec, scan.stack, candidates, first)
+    candidates = [*candidates[::-1], *([open_one] if open_one else [])]
+    notes = scan.names | ({"prose"} if _prose_outside(text, candidates) else set())
+    for candidate in candidates:
+        candidate.log.names |= notes
+    return _first_accepted(spec, candidates, "json", text)
 
 
-def _view(spec: Spec, found: Found, *, is_whole: bool) -> View | None:
+def value_at_end(spec: Spec, text: str) -> Outcome | None:
+    """E3.3b: the complete JSON value that ends a text, whatever stands before it."""
+    scan = scanned(text)
+    if not scan.complete or scan.complete[-1].end != len(scan.text):
+        return None
+    candidate = _candidate(spec, scan.complete[-1], is_whole=False)
+    if candidate is None:
+        return None
+    candidate.log.names |= scan.names
+    return _first_accepted(spec, [candidate], "json", scan.text)
+
+
+def _candidate(spec: Spec, found: Found, *, is_whole: bool) -> Candidate | None:
     log = Log(set(found.names))
+    if answer := _valid(spec, found.value, log):
+        return Candidate([], log, answer, found.start, found.end)
     inner = views(spec, found.value, is_whole=is_whole, log=log)
-    return View(found, *inner, log) if inner else None
+    if inner is None:
+        return None
+    records, value = inner
+    answer = _valid(spec, value, log) if value is not found.value else None
+    return Candidate(records, log, answer, found.start, found.end)
 
 
-def _open_view(spec: Spec, stack: list[Level], complete: list[View], first: int) -> View | None:
+def _open_candidate(spec: Spec, stack: list[Level], complete: list[Candidate], first: int) -> Candidate | None:
     """J6: the outermost open value of the right shape. Complete values inside a level of another shape are candidates
     of their own and join `complete`."""
     for level, found in zip(stack, closed(stack), strict=True):
-        if found.value and (view := _view(spec, found, is_whole=found.start <= first)):
-            return view
-        complete += [view for one in level.inside if (view := _view(spec, one, is_whole=False))]
+        if found.value and (candidate := _candidate(spec, found, is_whole=found.start <= first)):
+            return candidate
+        complete += [one for inside in level.inside if (one := _candidate(spec, inside, is_whole=False))]
     return None
 
 
-def _value(spec: Spec, view: View) -> Value:
-    """The judge's value. An object that is valid as it stands says what it says, whatever stood around it."""
-    if isinstance(view.value, Pairs) and not view.log.names & {"truncated", "key_alias", "extra_field"}:
-        try:
-            value = valid(plain(view.value), spec.kind)
-        except ValueError:
-            value = None
-        if value is not None:
-            return value
-    return _decide(spec, view.records, view.log)
+def _valid(spec: Spec, value: Any, log: Log) -> Value | None:
+    """The answer of an object that is valid as it stands: it says what it says, whatever stands around it."""
+    if not isinstance(value, Pairs) or log.names & {"truncated", "key_alias", "extra_field"}:
+        return None
+    try:
+        return valid(plain(value), spec)
+    except ValueError:
+        return None
 
 
-def _prose_outside(text: str, found: list[Found]) -> bool:
+def _prose_outside(text: str, candidates: list[Candidate]) -> bool:
     """J4: whether a letter or digit stands outside all candidates."""
     position = 0
-    for one in sorted(found, key=lambda one: one.start):
+    for one in sorted(candidates, key=lambda one: one.start):
         if ALNUM.search(text, position, one.start):
             return True
         position = len(text) if one.end < 0 else one.end
@@ -185,20 +199,7 @@ def _prose_outside(text: str, found: list[Found]) -> bool:
 
 def fields_reader(spec: Spec, text: str) -> Outcome | None:
     """F4: the last record of text fields that the judge accepts."""
-    candidates, prose = read_fields(spec, text)
-    verdict: Refused | None = None
-    for candidate in reversed(candidates):
-        log = Log(set(candidate.names), text=True)
-        try:
-            if "lead_in" in log.names:
-                _check_sentence(spec, candidate.records[0])
-            value = _decide(spec, candidate.records, log)
-        except Refused as refusal:
-            verdict = verdict or refusal
-            continue
-        log.add(*(["prose"] if prose else []), *(["last_of_many"] if len(candidates) > 1 else []))
-        return Parsed(value, "fields", in_order(log.names), tuple(log.dropped))
-    return _refused(verdict, text) if verdict else None
+    return _first_accepted(spec, read_fields(spec, text), "fields", text)
 
 
 def _check_sentence(spec: Spec, record: Fields) -> None:
@@ -227,11 +228,8 @@ def _label_reader(spec: Spec, text: str) -> Outcome | None:
     """W1: the whole reply as the value of the label field."""
     bare, marked = strip_list_marks(text)
     log = Log({"markdown"} if marked else set(), text=True)
-    try:
-        value = _decide(spec, [{spec.field: [bare.strip()]}], log)
-    except Refused as verdict:
-        return None if verdict.reason == "no_answer" else Unparsed(verdict.reason)
-    return Parsed(value, "label", in_order(log.names))
+    outcome = _first_accepted(spec, [Candidate([{spec.field: [bare.strip()]}], log)], "label", text)
+    return None if isinstance(outcome, Unparsed) and outcome.reason in ("no_answer", "refusal") else outcome
 
 
 def _first_line_reader(spec: Spec, text: str) -> Outcome | None:
@@ -242,8 +240,7 @@ def _first_line_reader(spec: Spec, text: str) -> Outcome | None:
         return None
     bare, marked = unmark(lines[0])
     log = Log({"prose", "markdown"} if marked else {"prose"}, text=True)
-    value = _decide(spec, [{spec.field: [bare]}], log)
-    return Parsed(value, "label", in_order(log.names))
+    return _first_accepted(spec, [Candidate([{spec.field: [bare]}], log)], "label", text)
 
 
 def _list_reader(spec: Spec, text: str) -> Outcome | None:
@@ -258,11 +255,7 @@ def _list_reader(spec: Spec, text: str) -> Outcome | None:
     text = "\n".join(line for line, _ in lines).strip()
     if not is_empty_word(text, closed=bool(spec.space.labels)) and not _is_bare_list(spec, text):
         return None
-    try:
-        value = _decide(spec, [{spec.field: [text]}], log)
-    except Refused as verdict:
-        return _refused(verdict, text)
-    return Parsed(value, "list", in_order(log.names), tuple(log.dropped))
+    return _first_accepted(spec, [Candidate([{spec.field: [text]}], log)], "list", text)
 
 
 def _is_bare_list(spec: Spec, text: str) -> bool:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from prompts.parsing import numbers
-from prompts.parsing.jsonread import Pairs
 from prompts.parsing.outcome import Log
-from prompts.parsing.spec import Spec
+from prompts.parsing.spec import Candidate, Spec
+from prompts.parsing.strict import Pairs
 from prompts.parsing.tables import LINE_FIELDS, LIST_FIELDS, Fields
 from prompts.parsing.text import ALNUM, EMPHASIS, WORDS, is_empty_word, key_form, strip_list_marks, unmark
 from prompts.parsing.timeline import WHOLE
@@ -46,13 +45,6 @@ class Block:
 
 
 TIME = "timestamp line"
-
-
-class Candidate(NamedTuple):
-    """Records that one judge call decides together, and the repairs that led to them."""
-
-    records: list[Fields]
-    names: set[str]
 
 
 # --- Where fields start -----------------------------------------------------------------------------------------------
@@ -284,31 +276,30 @@ def _fields(record: list[tuple[str, str]]) -> Fields:
 # --- Records ----------------------------------------------------------------------------------------------------------
 
 
-def read_fields(spec: Spec, text: str) -> tuple[list[Candidate], bool]:
-    """F4, F8: the candidates of a text in order, and whether there is prose outside the fields."""
+def read_fields(spec: Spec, text: str) -> list[Candidate]:
+    """F4, F8: the candidates of a text, the last one first."""
     blocks, prose = blocks_of(spec, text)
+    notes = {"prose"} if prose else set()
     if isinstance(spec.kind, Timeline):
-        return _timeline(blocks), prose
+        return _timeline(blocks, notes)
     found: list[Candidate] = []
-    current = Candidate([{}], set())
+    current: Fields | None = None
     for block in blocks:
         if block.rows is not None:
-            found.append(Candidate(block.rows, block.names))
+            found.append(Candidate(block.rows, Log(block.names | notes, text=True)))
             continue
-        if block.name in spec.needed and block.name in current.records[0]:
-            found.append(current)
-            current = Candidate([{}], set())
-        current.records[0].setdefault(block.name, []).append(block.value())
-        current.names.update(block.names)
-    found.append(current)
-    return [one for one in found if any(spec.needed & record.keys() for record in one.records)], prose
+        if current is None or (block.name in spec.needed and block.name in current):
+            current = {}
+            found.append(Candidate([current], Log(set(notes), text=True)))
+        current.setdefault(block.name, []).append(block.value())
+        found[-1].log.names |= block.names
+    return [one for one in found[::-1] if any(spec.needed & record.keys() for record in one.records)]
 
 
-def _timeline(blocks: list[Block]) -> list[Candidate]:
+def _timeline(blocks: list[Block], names: set[str]) -> list[Candidate]:
     """K4.5: the one candidate of a timeline in text form."""
     whole: Fields = {}
     utterances: list[Pairs] = []
-    names: set[str] = set()
     headed = False  # the last utterance has nothing yet but the time range of its heading
     for block in blocks:
         value = block.value()
@@ -330,4 +321,4 @@ def _timeline(blocks: list[Block]) -> list[Candidate]:
     given = [value for value in whole.get("utterances", []) if value[:1] in ("[", "{") or is_empty_word(value)]
     if not utterances and not given:
         return []
-    return [Candidate([whole | {"utterances": [utterances] if utterances else given}], names)]
+    return [Candidate([whole | {"utterances": [utterances] if utterances else given}], Log(names, text=True))]

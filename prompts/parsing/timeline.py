@@ -7,11 +7,11 @@ from itertools import pairwise
 from typing import Any
 
 from prompts.parsing import numbers
-from prompts.parsing.jsonread import Pairs
 from prompts.parsing.judge import embedded, needed, optional, read_label, read_text
 from prompts.parsing.labels import closed_list
 from prompts.parsing.outcome import Log, Refused
 from prompts.parsing.spec import Spec, Value, own_keys
+from prompts.parsing.strict import Pairs
 from prompts.parsing.tables import Fields, fields_of, json_keys
 from prompts.parsing.text import ALNUM, is_empty_word
 from prompts.schema import UTTERANCE_KEYS

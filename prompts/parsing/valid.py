@@ -5,64 +5,34 @@ A valid reply is never altered: its value is what it says.
 
 from __future__ import annotations
 
-import json
-import math
-from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
-from prompts.parsing.jsonread import Pairs
 from prompts.parsing.numbers import time_range
 from prompts.parsing.outcome import Log
+from prompts.parsing.spec import Spec, Value
+from prompts.parsing.strict import REPLY
 from prompts.parsing.text import LETTER, LONGEST, is_empty_word, is_prose_like, open_form
-from prompts.schema import UTTERANCE_KEYS, schema
-from tasks.task import AnswerKind, AnyOf, Blend, Described, Dims, OneOf, Pick, Record, Timeline
-
-if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
-
-Value = dict[str, Any]
+from prompts.schema import UTTERANCE_KEYS
+from tasks.task import AnyOf, Blend, Described, Dims, OneOf, Pick, Record, Timeline
 
 
-def valid_text(text: str, kind: AnswerKind) -> Value | None:
+def valid_text(text: str, spec: Spec) -> Value | None:
     """The value of a reply that is valid: strict JSON without repeated keys, within the schema and its conditions."""
     text = text.strip(" \t\r\n")
-    if not text.startswith("{"):
+    if text[:1] != "{" or text[-1] != "}":
         return None
     try:
-        reply = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
+        reply = REPLY.decode(text)
     except (ValueError, RecursionError):
         return None
-    return valid(reply, kind)
+    return valid(reply, spec)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    reply = dict(pairs)
-    if len(reply) != len(pairs):
-        raise ValueError("a key is repeated")
-    return reply
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def plain(value: Any) -> Any:
-    """A value of the tolerant reader as plain JSON data (at most 64 levels deep). Raises ValueError for a repeated key
-    and for a number that JSON does not have."""
-    if isinstance(value, Pairs):
-        return _unique([(key, plain(inner)) for key, inner in value])
-    if isinstance(value, list):
-        return [plain(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} is not JSON")
-    return value
-
-
-def valid(reply: Any, kind: AnswerKind) -> Value | None:  # noqa: PLR0911 - a line a kind
+def valid(reply: Any, spec: Spec) -> Value | None:  # noqa: PLR0911 - a line a kind
     """The value of a decoded reply that satisfies the schema and the conditions, else None."""
-    if not _validator(kind).is_valid(reply):
+    if not spec.check(reply):
         return None
-    match kind:
+    match spec.kind:
         case OneOf():
             return {"label": reply["label"], "confidence": reply.get("confidence")}
         case AnyOf(labels, _, cap):
@@ -84,13 +54,6 @@ def valid(reply: Any, kind: AnswerKind) -> Value | None:  # noqa: PLR0911 - a li
             return {"choice": reply["choice"]}
         case _:
             return None
-
-
-@cache
-def _validator(kind: AnswerKind) -> Draft202012Validator:
-    from jsonschema import Draft202012Validator
-
-    return Draft202012Validator(schema(kind))
 
 
 def _scored(items: list[dict[str, Any]]) -> list[dict[str, Any]] | None:

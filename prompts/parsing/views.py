@@ -7,13 +7,15 @@ from functools import cache
 from typing import Any
 
 from prompts.parsing import judge
-from prompts.parsing.jsonread import Pairs
+from prompts.parsing.check import checker
 from prompts.parsing.labels import SCORED, Space, is_number, is_score, is_score_map, item_of, space
 from prompts.parsing.outcome import Log
-from prompts.parsing.spec import Spec
+from prompts.parsing.spec import Spec, own_keys
+from prompts.parsing.strict import Pairs
 from prompts.parsing.tables import WRAPPERS, Fields, fields_of, json_keys, text_keys, text_spellings
 from prompts.parsing.text import LETTER, is_blank, key_form
 from prompts.parsing.timeline import TIME_KEYS, WHOLE, timeline
+from prompts.schema import schema
 from tasks.task import AnswerKind, AnyOf, Blend, Described, Dims, OneOf, Pick, Record, Timeline
 
 
@@ -40,16 +42,20 @@ def compiled(kind: AnswerKind) -> Spec:
         case Dims(names):
             keys = {key_form(name): name for name in names}
             exact = frozenset(name.casefold() for name in names)
-            return Spec(kind, judge.dims, frozenset(names), keys, keys, exact)
+            return Spec(kind, judge.dims, checker(schema(kind)), names[0], frozenset(names), keys, keys, {}, exact)
         case _:
             raise ValueError(f"no judge for the answer kind {kind!r}; Official kinds are read by parsing.official")
     second = kind.goemotions if isinstance(kind, Record) else kind.secondary if isinstance(kind, Timeline) else AnyOf()
+    keys = json_keys(name, WHOLE if isinstance(kind, Timeline) else None)
     return Spec(
         kind,
         decide,
+        checker(schema(kind)),
+        needed,
         frozenset((needed,)),
-        json_keys(name, WHOLE if isinstance(kind, Timeline) else None),
+        keys,
         text_keys(name),
+        own_keys(keys, needed),
         text_spellings(name),
         known,
         space(second.labels, second.aliases),
@@ -93,13 +99,14 @@ def _unwrapped(spec: Spec, value: Any, log: Log) -> Any:
         if not isinstance(value, Pairs):
             break
         own = [inner for key, inner in value if spec.keys.get(key_form(key)) in spec.needed]
+        if own and (len(own) > 1 or isinstance(spec.kind, OneOf | Record | Pick | Dims)):
+            break  # a label may be an object
         held = own or [inner for key, inner in value if key_form(key) in WRAPPERS]
         aside = log.aside()
         inside = [inner for inner in (judge.embedded(inner, aside) for inner in held) if isinstance(inner, list)]
-        if own:  # `{"labels": {"labels": […]}}`, save where the field is a label and an object may stand for it
-            is_label = isinstance(spec.kind, OneOf | Record | Pick | Dims)
-            inside = [] if is_label else [inner for inner in inside if _has_needed(spec, inner)]
-        if len(inside) != 1 or len(own) > 1 or (not own and is_score_map(value, spec.space)):
+        if own:  # `{"labels": {"labels": […]}}`
+            inside = [inner for inner in inside if _has_needed(spec, inner)]
+        if len(inside) != 1 or (not own and is_score_map(value, spec.space)):
             break
         log.take(aside)
         log.add("unwrapped")

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from prompts.parsing import REASONS, REPAIRS, Parsed, Unparsed, parse
-from prompts.parsing.jsonread import Pairs, whole
+from prompts.parsing.check import checker
+from prompts.parsing.jsonread import whole
 from prompts.parsing.official import mer_clean_up
+from prompts.parsing.strict import Pairs
 from prompts.schema import dump, schema
 from tasks.kinds import KINDS, kind
 from tasks.labels import label_space
@@ -275,9 +278,15 @@ def test_hostile_text_takes_linear_time(shape: str) -> None:
             best = min(best, time.process_time() - start)
         return best
 
-    small, large = seconds(5_000), seconds(50_000)
-    # Ten times the text may take ten times the time; quadratic work would take a hundred times.
-    assert large < 30 * small + 0.2, f"{small:.3f} s for 5 kB, {large:.3f} s for 50 kB"
+    # Ten times the text may take ten times the time; quadratic work would take a hundred times. A machine that is busy
+    # with something else can spoil one measurement, but not five.
+    measured = []
+    for _ in range(5):
+        small, large = seconds(5_000), seconds(50_000)
+        if large < 30 * small + 0.2:
+            return
+        measured.append((small, large))
+    pytest.fail(f"seconds for 5 kB and for 50 kB: {measured}")
 
 
 @pytest.mark.parametrize(
@@ -360,3 +369,31 @@ def test_strict_json_is_read_as_it_is(value: Any, indent: int | None) -> None:
         assert found is not None
         assert as_plain(found.value) == value
         assert not found.names
+
+
+def spoilt(draw: st.DrawFn, value: Any) -> Any:
+    """The value with one part of it replaced, left out or added."""
+    if isinstance(value, dict) and value and draw(st.booleans()):
+        key = draw(st.sampled_from(sorted(value)))
+        change = draw(st.sampled_from(["inside", "without", "more"]))
+        if change == "inside":
+            return value | {key: spoilt(draw, value[key])}
+        return {k: v for k, v in value.items() if k != key} if change == "without" else value | {"more": value[key]}
+    if isinstance(value, list) and value and draw(st.booleans()):
+        place = draw(st.integers(0, len(value) - 1))
+        if draw(st.booleans()):
+            return value + [value[place]] * draw(st.integers(1, 30))
+        return [*value[:place], spoilt(draw, value[place]), *value[place + 1 :]]
+    other: list[Any] = [None, True, 0, 1, 4.0, 2.5, -1, 30, "Joy", "joy", "", "00:01-00:02", "0:1", [], {}, ["joy"]]
+    return draw(st.sampled_from(other))
+
+
+@settings(max_examples=2500, deadline=None)
+@given(valued, st.data())
+def test_compiled_schema_says_what_jsonschema_says(case: tuple[str, dict[str, Any]], data: st.DataObject) -> None:
+    name, value = case
+    reply = json.loads(dump(value, kind(name)))
+    for _ in range(data.draw(st.integers(0, 2))):
+        reply = data.draw(st.composite(spoilt)(reply))
+    wanted = Draft202012Validator(schema(kind(name))).is_valid(reply)
+    assert checker(schema(kind(name)))(reply) is wanted

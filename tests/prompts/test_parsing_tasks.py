@@ -66,6 +66,7 @@ def test_other_dimensions_and_labels() -> None:
     )
     tricky = OneOf(("not sure", "yes/no", "Joy (mild)"))
     assert parse("yes/no", tricky) == Parsed({"label": "yes/no", "confidence": None}, "label")
+    assert parse("not sure\nHe frowns.", tricky) == Unparsed("no_answer")  # an empty word, also where it is a label
     assert parse("joy (mild)", tricky) == Parsed({"label": "Joy (mild)", "confidence": None}, "label", ("label_form",))
 
 
