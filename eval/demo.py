@@ -55,7 +55,7 @@ def run(config: DemoConfig) -> int:
     code = max(code, run_eval(EvalConfig((runs,))))
     if config.model is None:
         print("The tiny model's weights are random: its accuracy is that of guessing (1 of 7 labels).")
-    _say(start, f"done; look at {runs / 'report.md'}")
+    _say(start, f"done; look at {runs / 'report.html'}")
     return code
 
 

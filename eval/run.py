@@ -83,7 +83,7 @@ def run(config: EvalConfig) -> int:
         write_atomic(folder / PAGE, build(results[place : place + 1] if place else results))
     print_scores(results)
     for folder in config.runs:
-        print(f"{folder / REPORT}", file=sys.stderr)
+        print(f"{folder / REPORT} and {PAGE}", file=sys.stderr)
     return int(any(answer.error is not None for result in results for answer in result.answers))
 
 
