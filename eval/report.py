@@ -374,7 +374,7 @@ def print_scores(results: Sequence[RunResult]) -> None:
         names = [*next(iter(families(results).values()), []), *names]
         of = [[result.comparison.of(name, ALL) for result in compared if result.comparison] for name in names]
         lines = [[METRICS[name].title, *map(difference, row)] for name, row in zip(names, of, strict=True)]
-        show(f"Minus {results[0].name}", ["", *(result.name for result in compared)], lines, left=1)
+        show(f"Difference to {results[0].name}", ["", *(result.name for result in compared)], lines, left=1)
         for result in compared:
             for line in _mcnemar(result.comparison) if result.comparison else ():
                 console.print(Text(f"{result.name}: {line}"))

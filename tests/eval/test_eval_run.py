@@ -107,7 +107,7 @@ def test_several_runs_are_compared_with_the_first(tmp_path: Path, capsys: pytest
     )
     run(EvalConfig((first, better, worse), resamples=200))
     shown = capsys.readouterr().out
-    assert "Minus first" in shown
+    assert "Difference to first" in shown
     assert "comparison" not in scores_of(first)
     marks = {}
     for folder in (better, worse):

@@ -131,7 +131,7 @@ def test_the_terminal_is_compact_and_shows_differences(
     first, other = compared()
     print_scores([first, other])
     shown = capsys.readouterr().out
-    assert "Minus first" in shown
+    assert "Difference to first" in shown
     assert "McNemar" in shown
     for name in ("macro_f1", "set_macro_f1", "ece"):
         assert other.comparison is not None
