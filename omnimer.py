@@ -77,7 +77,9 @@ def _main(words: list[str]) -> int:
         return 2
     try:
         return _run(name, words[1:])
-    except (ValueError, FileNotFoundError, PermissionError, NotADirectoryError, IsADirectoryError) as error:
+    except BrokenPipeError:
+        raise
+    except (ValueError, OSError) as error:
         if os.environ.get("OMNIMER_DEBUG"):
             raise
         print(f"omnimer {name}: {error}", file=sys.stderr)

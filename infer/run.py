@@ -116,10 +116,10 @@ def run(config: InferConfig) -> int:
         raise ValueError("--out is missing: the run directory to write")
     print(f"{task.full_name}: {len(samples):,} samples", file=sys.stderr)
     with RunStore(config.out) as store:
-        store.begin(_record(config, question, root), _facts(config, everything), samples)
         if store.repaired_bytes:
             print(f"cut off {store.repaired_bytes} bytes of a reply that a crash interrupted", file=sys.stderr)
         try:
+            store.begin(_record(config, question, root), _facts(config, everything), samples)
             load = partial(load_engine, config, model, samples)
             failed = ask(samples, question, store, load, config.threads, config.reask)
         except StoreFullError as error:
@@ -245,12 +245,21 @@ def _ask_once(
         if first is None:
             return failures
         engine = load()
-        store.note({"prompt_of_first_request": engine.prompt(first.messages)} if attempt == 0 else {})
+        if attempt == 0:
+            store.note({"prompt_of_first_request": engine.prompt(first.messages), "device": _device()})
         progress.restart()
         for reply in engine.generate(chain([first], stream), question.sampling):
             keep(reply)
         store.note({"finished": _now(), "sitting": progress.line()})
     return failures
+
+
+def _device() -> str:
+    """What the engine runs on, as far as this process knows; nothing is imported for it."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return "unknown"
+    return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else "CPU"
 
 
 def show_prompt(sample: Sample, question: Question, model: Checkpoint | Endpoint) -> str:
