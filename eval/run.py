@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,8 +22,9 @@ from eval.published import crosses_for
 from eval.report import RunResult, markdown, print_scores
 from eval.scores import score
 from infer.engine import Reply
-from infer.store import RUN, SAMPLES, read_replies, read_samples, to_line, write_atomic
+from infer.store import RUN, SAMPLES, read_replies, read_run, read_samples, to_json, to_line, write_atomic
 from tasks.registry import task as task_named
+from tasks.select import check_at_least
 from tasks.task import Task
 
 ANSWERS, SCORES, REPORT, PAGE = "answers.jsonl", "scores.json", "report.md", "report.html"
@@ -61,9 +61,8 @@ def run(config: EvalConfig) -> int:
     """
     if not config.runs:
         raise ValueError("no run directory given: omnimer eval RUN [RUN ...]")
-    for name, value, least in (("resamples", config.resamples, 1), ("seed", config.seed, 0)):
-        if value < least:
-            raise ValueError(f"--{name} is {value}; it has to be at least {least}")
+    check_at_least("--resamples", config.resamples, 1)
+    check_at_least("--seed", config.seed, 0)
     options = Options(config.threshold, config.answer_threshold, config.smoothing, config.bins)
     results = [
         evaluate(
@@ -123,8 +122,7 @@ def evaluate(
 
 def write(result: RunResult) -> None:
     """Writes scores.json and report.md of a run."""
-    text = json.dumps(_record(result), indent=1, ensure_ascii=False)
-    write_atomic(result.folder / SCORES, text + "\n")
+    write_atomic(result.folder / SCORES, to_json(_record(result), indent=1) + "\n")
     write_atomic(result.folder / REPORT, markdown(result))
 
 
@@ -139,14 +137,11 @@ def _logprobs(answers: Sequence[Answer], replies: Iterable[Reply]) -> dict[str, 
 
 
 def _facts(folder: Path) -> dict[str, Any]:
-    """run.json of a run directory; ValueError where there is none, or none that `omnimer infer` wrote."""
-    path = folder / RUN
-    if not path.is_file():
-        raise ValueError(f"{folder}: no {RUN} there; a run directory of `omnimer infer` was expected")
+    """run.json of a run directory; ValueError where there is none, or where it names no task and model."""
+    path, facts = folder / RUN, read_run(folder)
     try:
-        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         names = facts["config"]["task"], facts["config"]["model"]["model"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: does not name the task and the model of a run ({error}); it is damaged") from error
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"{path}: task and model are {names!r}; names were expected")
