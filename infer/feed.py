@@ -14,7 +14,7 @@ from typing import Any
 
 from infer.engine import Choice, Reply, Request, Sampling
 from infer.media import Clip, MediaError, content_hash, load_clip
-from prompts.render import Item, Messages, Template, render
+from prompts.render import REPLY, Item, Messages, Template, render
 from tasks.task import MediaOptions, Sample, Task
 
 
@@ -32,6 +32,8 @@ class Question:
     choice: Choice | None
     model: Mapping[str, Any]
     factor: int
+    thinking: bool = False
+    second_stage: bool = False
 
     def messages(self, sample: Sample) -> Messages:
         """The question about one sample."""
@@ -42,6 +44,7 @@ class Question:
             template=self.template,
             transcript=self.transcript,
             system=self.system,
+            thinking=self.thinking,
         )
 
 
@@ -59,15 +62,18 @@ def prepare(
     `turns` are appended to the question (a re-ask).
     """
     messages = question.messages(sample) + (turns or [])
-    content = [[m.kind, content_hash(m.path), m.start_s, m.end_s] for m in sample.media]
+    fed = sample.media if question.options.video or question.options.audio else ()
+    content = [[m.kind, content_hash(m.path), m.start_s, m.end_s] for m in fed]
     media_key = digest([content, dataclasses.asdict(question.options), question.factor])
     sampling = dataclasses.asdict(question.sampling)
     choice = dataclasses.asdict(question.choice) if question.choice else None
     key = digest([messages, media_key, question.model, sampling, question.schema, choice])
     if is_done(sample.id, key):
         return None
+    if question.second_stage and REPLY not in sample.meta:
+        return Reply(sample.id, key, error="the earlier run has no reply to this sample")
     try:
-        clips = tuple(load_clip(medium, question.options, question.factor) for medium in sample.media)
+        clips = tuple(load_clip(medium, question.options, question.factor) for medium in fed)
     except MediaError as error:
         return Reply(sample.id, key, error=f"media: {error}")
     return Request(
@@ -79,7 +85,7 @@ def prepare(
         question.options,
         question.schema,
         question.choice,
-        sample.media,
+        fed,
     )
 
 

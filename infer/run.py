@@ -25,6 +25,7 @@ from infer.engine import Choice, Engine, EngineError, Reply, Request, Sampling
 from infer.feed import Question, digest, prepared
 from infer.openai_engine import Endpoint, EndpointOptions, OpenAIEngine
 from infer.progress import Progress
+from infer.second_stage import check_template, text_alone, with_replies
 from infer.store import RunStore, StoreFullError, read_replies
 from infer.versions import check_versions, installed
 from infer.vllm_engine import VllmEngine, VllmOptions
@@ -34,7 +35,7 @@ from prompts.render import Messages, Template, load_template
 from prompts.schema import schema
 from tasks.registry import task as task_named
 from tasks.select import absolute_root, check_at_least, check_options, read_pairs, read_samples, take, with_ids
-from tasks.task import AnswerKind, MediaOptions, OneOf, Root, Sample, Task
+from tasks.task import AnswerKind, Blend, MediaOptions, OneOf, Root, Sample, Task
 from tasks.validate import check_samples
 
 
@@ -74,6 +75,10 @@ class InferConfig:
     """Name of a prompt template, or a text file of your own; the task's own if not given."""
     transcript: bool = True
     """Show the transcript to the model."""
+    replies_of: Path | None = None
+    """Second stage: the replies of this run, in place of its media, go into a template that prints {{ reply }}."""
+    thinking: bool = False
+    """Ask for reasoning before the answer; the reply is then not constrained."""
     system: str | None = None
     """A system turn of your own; if not given, the model family's official default stays."""
     decode: Literal["free", "schema", "label"] | None = None
@@ -81,8 +86,8 @@ class InferConfig:
     log-probability in one forward pass. If not given: schema for templates that ask for JSON, else free."""
     temperature: float = 0.0
     """0 is greedy."""
-    max_tokens: int = 512
-    """Longest reply, in tokens."""
+    max_tokens: int | None = None
+    """Longest reply, in tokens; if not given 512, with --thinking 4,096."""
     seed: int = 0
     """Seed of sampling and engine."""
     reask: int = 0
@@ -96,6 +101,10 @@ class InferConfig:
     """Print exactly what the model gets for the first sample, and stop."""
 
 
+# The longest reply in tokens, without and with reasoning.
+LONGEST = {False: 512, True: 4096}
+
+
 def run(config: InferConfig) -> int:
     """Runs the command; 0 when every sample has a reply, 1 when some failed, 3 when stopped early."""
     check_versions()
@@ -106,6 +115,8 @@ def run(config: InferConfig) -> int:
     root = absolute_root(config.data, config.media, check_options(task, read_pairs(config.option, "--option")))
     everything = with_ids(read_samples(task, root, config.split, _slices(config)), config.ids)
     check_samples(task, everything)
+    if config.replies_of is not None:
+        everything = with_replies(everything, config.replies_of)
     samples = take(everything, config.limit)
     model = named_model(config)
     question = make_question(config, task, model)
@@ -143,27 +154,38 @@ def named_model(config: InferConfig) -> Checkpoint | Endpoint:
 def make_question(config: InferConfig, task: Task, model: Checkpoint | Endpoint) -> Question:
     """What is the same for all samples of the run; ValueError where template, decoding and task do not fit."""
     template = load_template(config.template or task.template)
-    decode = config.decode or ("schema" if template.reply == "json" else "free")
+    if config.replies_of is not None:
+        check_template(template)
+    decode = config.decode or ("schema" if template.reply == "json" and not config.thinking else "free")
+    if config.thinking and decode != "free":
+        raise ValueError(f"--thinking lets the model reason in free text; --decode {decode} would not let it")
     if decode == "schema" and template.name == "oneof_label":
         raise ValueError("template oneof_label asks for a bare label; with it, --decode is free or label")
+    longest = LONGEST[config.thinking] if config.max_tokens is None else config.max_tokens
     return Question(
         task=task,
         template=template,
         transcript=config.transcript,
         system=config.system,
-        options=config.clip,
-        sampling=Sampling(decode, config.temperature, config.max_tokens, config.seed),
+        options=config.clip if config.replies_of is None else text_alone(config.clip),
+        sampling=Sampling(decode, config.temperature, longest, config.seed),
         schema=schema(task.answer) if decode == "schema" else None,
         choice=label_choice(task.answer, template) if decode == "label" else None,
         model=model.identity(),
         factor=model.factor,
+        thinking=config.thinking,
+        second_stage=config.replies_of is not None,
     )
 
 
 def label_choice(kind: AnswerKind, template: Template) -> Choice:
     """The candidates of label decoding, in the form of reply that the template asks for."""
+    if isinstance(kind, Blend) and template.reply == "json":
+        return Choice('{"emotions":[{"emotion":"', kind.labels, '","salience":100}]}')
     if not isinstance(kind, OneOf):
-        raise ValueError(f"--decode label scores the labels of a OneOf task; this one is {type(kind).__name__}")
+        raise ValueError(
+            f"--decode label scores the labels of a OneOf or Blend task; this one is {type(kind).__name__}"
+        )
     head, tail = ('{"label":"', '"}') if template.reply == "json" else ("", "")
     return Choice(head, kind.labels, tail)
 
@@ -292,6 +314,9 @@ def _record(config: InferConfig, question: Question, root: Root) -> dict[str, An
         "media": dataclasses.asdict(question.options),
         "sampling": dataclasses.asdict(question.sampling),
         "engine": config.engine,
+        # written where they are used, so that runs from before these options go on
+        **({"thinking": True} if question.thinking else {}),
+        **({"replies_of": str(config.replies_of.resolve())} if config.replies_of else {}),
     }
 
 

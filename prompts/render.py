@@ -39,6 +39,14 @@ class Message(TypedDict):
 
 Messages = list[Message]
 
+# The key of a sample's meta that holds the reply of an earlier run (`omnimer infer --replies-of`).
+REPLY = "reply"
+# Put behind the question by `--thinking`; the parser reads the answer block alone.
+THINKING = (
+    "First reason about the cues step by step between <think> and </think>. "
+    "Then give the answer, in the form asked for and nothing else, between <answer> and </answer>."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -144,6 +152,8 @@ def _question(task: Task, sample: Sample, options: MediaOptions, template: Templ
         "language": plain(sample.language),
         "transcript": plain(sample.text) if transcript else "",
         "context": [plain(line) for line in sample.context],
+        "meta": {key: plain(str(value)) for key, value in sample.meta.items()},
+        "reply": plain(str(sample.meta.get(REPLY, ""))),
         "video": sees,
         "audio": hears,
     }
@@ -174,15 +184,16 @@ def render(
     template: Template | None = None,
     transcript: bool = True,
     system: str | None = None,
+    thinking: bool = False,
 ) -> Messages:
     """The messages for one sample: media first, question last (so that questions on one clip share their prefix).
 
     `template` None takes the task's own. `transcript` False leaves the sample's text out. `system` None adds no system
-    turn, so the model's chat template puts in its own default. Raises ValueError when the template asks for something
-    that the task does not have.
+    turn, so the model's chat template puts in its own default. `thinking` asks for reasoning before the answer. Raises
+    ValueError when the template asks for something that the task does not have.
     """
     template = template or load_template(task.template)
-    question = _question(task, sample, options, template, transcript)
+    question = _question(task, sample, options, template, transcript) + (f"\n\n{THINKING}" if thinking else "")
     content: list[Item] = []
     for index, medium in enumerate(sample.media):
         if medium.kind == "video" and options.video:

@@ -212,7 +212,8 @@ class Task:
     `adapter(root, split)` yields the samples in a fixed order. `sizes` are the published counts by split (empty for a
     data set of any size). `template` names a file in prompts/templates. The first of `metrics` is the headline.
     `group` is the meta key that resampling keeps together (speaker, film, dialogue). `slices` are the meta keys that
-    scores are broken down by. `options` are named policies: name -> legal values, the first is the default.
+    scores are broken down by. `options` are named policies: name -> legal values, the first is the default. `wheels` is
+    the edition of the emotion-wheel tables that its scores are computed with; "" for tasks that need none.
     """
 
     name: str
@@ -227,6 +228,7 @@ class Task:
     sizes: Mapping[str, int] = field(default_factory=dict)
     splits: tuple[str, ...] = ("all",)
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    wheels: Literal["", "mer2025", "mer2026"] = ""
 
     @property
     def full_name(self) -> str:

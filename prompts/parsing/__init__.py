@@ -17,7 +17,7 @@ from prompts.parsing.valid import valid_text
 from prompts.parsing.views import compiled
 from tasks.task import AnswerKind, Official
 
-__all__ = ["REASONS", "REPAIRS", "Parsed", "Unparsed", "mer_clean_up", "parse"]
+__all__ = ["REASONS", "REPAIRS", "Parsed", "Unparsed", "mer_clean_up", "parse", "visible"]
 
 
 def parse(text: str, kind: AnswerKind) -> Parsed | Unparsed:
@@ -32,6 +32,12 @@ def parse(text: str, kind: AnswerKind) -> Parsed | Unparsed:
     if tail is not None:
         return _after_open_reasoning(spec, body, names, tail)
     return _noted(read(spec, envelope.cleaned(body, names)), names)
+
+
+def visible(text: str) -> str:
+    """What a reply says: without reasoning, role markers, answer tags and fences."""
+    body, names, _ = envelope.opened(text)
+    return envelope.cleaned(body, names)
 
 
 def _after_open_reasoning(spec: Spec, body: str, names: set[str], tail: str) -> Parsed | Unparsed:
