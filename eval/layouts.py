@@ -1,4 +1,4 @@
-"""The tables of the EmoS paper with this run's numbers and the published ones side by side.
+"""Published tables with this run's numbers beside them: those of the EmoS paper in its layouts, others as rankings.
 
 A published number stands in a row or column of its own, whose title says "(published)"; below each table stand its
 notes and the caveat of each published system. Numbers are rounded half up, as the paper's are.
@@ -46,7 +46,7 @@ def half_up(value: float | None, digits: int = 3) -> str:
 
 def layouts(result: RunResult) -> list[Layout]:
     """The published tables that belong to the run's task, filled with the run's numbers."""
-    return [LAYOUTS[table.id](table, result) for table in tables_for(result.task) if table.id in LAYOUTS]
+    return [LAYOUTS.get(table.id, ranking)(table, result) for table in tables_for(result.task)]
 
 
 def _own(result: RunResult) -> str:
@@ -180,6 +180,23 @@ def table13(table: PublishedTable, result: RunResult) -> Layout:
     return Layout(_title(table), [what, *languages], rows, _notes(table, _own_slice(result, table.where)))
 
 
+def ranking(table: PublishedTable, result: RunResult) -> Layout:
+    """One row a system, one column a metric that the table prints, this run first and the others by the first column.
+
+    Where numbers are keyed by task (a benchmark of several sets), the run's task has the only column.
+    """
+    task, headline = result.task.name, result.task.metrics[0]
+    printed = list(dict.fromkeys(name for row in table.rows for name in row.scores))
+    names = [task] if task in printed else printed
+    titles = [METRICS[key].title if (key := headline if name == task else name) in METRICS else name for name in names]
+    own = [_value(result, headline if name == task else name, table.where) for name in names]
+    ranked = sorted(table.rows, key=lambda row: -row.scores.get(names[0], -math.inf))
+    rows = [[_own(result), *(half_up(value, table.digits) for value in own)]]
+    rows += [[row.title, *(half_up(row.scores.get(name), table.digits) for name in names)] for row in ranked]
+    scored = sum(sample.gold is not None for sample in result.samples)
+    return Layout(_title(table), ["", *titles], rows, _notes(table, f"{_own(result)}: n = {scored:,}."))
+
+
 LAYOUTS: dict[str, Callable[[PublishedTable, RunResult], Layout]] = {
     "table7": table7,
     "table8": table8,
@@ -189,7 +206,8 @@ LAYOUTS: dict[str, Callable[[PublishedTable, RunResult], Layout]] = {
 
 
 def _title(table: PublishedTable) -> str:
-    return f"{table.title} (layout of {table.source.rpartition(', ')[2]})"
+    where = table.source.rpartition(", ")[2]
+    return f"{table.title} (layout of {where})" if table.id in LAYOUTS else f"{table.title}, published"
 
 
 def _pairs(scores: Sequence[ClassScore]) -> dict[str, tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""Published results, from published.toml: what a report shows beside a run's scores, marked as published."""
+"""Published results, from published*.toml: what a report shows beside a run's scores, marked as published."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tasks.task import Task
 
 # Behind the name of every published system, wherever it is shown.
 MARK = "(published)"
+FILES = ("published.toml", "published_challenges.toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,12 @@ class PublishedTable:
 
 @cache
 def published_tables() -> tuple[PublishedTable, ...]:
-    """All tables of published.toml, in its order.
+    """All tables of the files, in their order.
 
     Raises ValueError for a row whose labels have another number of columns than its table.
     """
-    text = (resources.files("eval") / "published.toml").read_text(encoding="utf-8")
-    return tuple(_table(entry) for entry in tomllib.loads(text)["table"])
+    texts = [(resources.files("eval") / name).read_text(encoding="utf-8") for name in FILES]
+    return tuple(_table(entry) for text in texts for entry in tomllib.loads(text)["table"])
 
 
 def tables_for(task: Task) -> list[PublishedTable]:
@@ -75,7 +76,7 @@ def _table(entry: dict[str, object]) -> PublishedTable:
         for label, numbers in row.labels.items():
             if len(numbers) != len(table.columns):
                 raise ValueError(
-                    f"published.toml: {table.id}, {row.system}, {label}: {len(numbers)} numbers for the columns "
+                    f"{', '.join(FILES)}: {table.id}, {row.system}, {label}: {len(numbers)} numbers for the columns "
                     f"{', '.join(table.columns)}"
                 )
     return table
