@@ -24,6 +24,9 @@ COMMANDS = {
     "check": Command("infer.check", "CheckConfig", "look at the data before a long run"),
     "infer": Command("infer.run", "InferConfig", "ask a model about every sample of a task"),
     "eval": Command("eval.run", "EvalConfig", "answers, scores and a report from runs"),
+    "score": Command("eval.score.run", "ScoreConfig", "the official score of a prediction file; no model"),
+    "submit": Command("eval.submit.run", "SubmitConfig", "a challenge file from a run, validated; or judge one"),
+    "finetune": Command("finetune.run", "FinetuneConfig", "LoRA: train an adapter by a recipe, or merge one"),
     "annotators": Command("eval.annotators.run", "AnnotatorsConfig", "agreement of annotators, and consensus labels"),
     "parse": Command("prompts.parse_command", "ParseConfig", "read replies from standard input"),
 }

@@ -1,16 +1,25 @@
-"""Replies to answers: answers.jsonl is always rebuilt from replies.jsonl by the parser, never edited."""
+"""Replies to answers: answers.jsonl is always rebuilt from replies.jsonl by the parser, never edited.
+
+A clip that was asked about in parts (infer/stream) has a reply for each; they become one answer, parts that cannot be
+read being gaps on record.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eval.stitch import Seen, chronological, merged, stitch
 from infer.engine import Reply
+from infer.stream.parts import ONE_UTTERANCE, by_index, utterances_of
 from prompts.parsing import Parsed, parse
-from tasks.task import AnswerKind, Sample
+from prompts.parsing.outcome import in_order
+from tasks.task import AnswerKind, Sample, Timeline
 
 NEVER_ASKED = "no reply is stored"
+# The rule of an answer that was made of several replies.
+PARTS = "parts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +74,58 @@ def read_answers(
     Of the replies to one attempt the last counts (an earlier one failed, or belongs to a clip that was replaced). Of
     several attempts the first that can be read counts, else the last; without `reask` only the first attempt does.
     """
-    attempts: dict[str, dict[int, Reply]] = {}
+    stored: dict[str, list[Reply]] = {}
     for reply in replies:
         if reask or reply.attempt == 0:
-            attempts.setdefault(reply.id, {})[reply.attempt] = reply
+            stored.setdefault(reply.id, []).append(reply)
     answers = []
     for sample in samples:
-        tried = [reply for _, reply in sorted(attempts.get(sample.id, {}).items())]
-        read = [read_answer(sample.id, reply, kind) for reply in tried] or [read_answer(sample.id, None, kind)]
-        answers.append(next((answer for answer in read if answer.value is not None), read[-1]))
+        own = stored.get(sample.id, [])
+        if own and own[-1].part is not None and isinstance(kind, Timeline):
+            answers.append(answer_of_parts(sample.id, own, kind))
+        else:
+            attempts = {reply.attempt: reply for reply in own}
+            answers.append(_first_read(sample.id, [reply for _, reply in sorted(attempts.items())], kind))
     return answers
+
+
+def _first_read(sample_id: str, tried: Sequence[Reply], kind: AnswerKind) -> Answer:
+    """The first attempt that can be read, else the last one."""
+    answers = [read_answer(sample_id, reply, kind) for reply in tried] or [read_answer(sample_id, None, kind)]
+    return next((answer for answer in answers if answer.value is not None), answers[-1])
+
+
+def answer_of_parts(sample_id: str, replies: Sequence[Reply], kind: Timeline) -> Answer:
+    """One answer from the replies to the parts of a clip, in the order in which they were stored.
+
+    The utterances of its value say in `parts` where they come from. `dropped` names every part without an answer
+    (`part[2]:truncated`, `part[3]:error`) and what parts dropped. Where no part can be read, the answer is that of the
+    first part: a reason, or an error.
+    """
+    stored = by_index(replies)
+    count = max((int((tried[-1].part or {})["of"]) for tried in stored.values()), default=0)
+    answers = [_first_read(sample_id, stored.get(index, []), kind) for index in range(count)]
+    if all(answer.value is None for answer in answers):
+        return next(iter(answers), Answer(sample_id, error=NEVER_ASKED))
+    seen: list[tuple[Seen, Mapping[str, Any]]] = []
+    dropped: list[str] = []
+    mode = ""
+    for index, answer in enumerate(answers):
+        lost = [*answer.dropped] if answer.value is not None else [answer.reason or "error"]
+        if answer.value is not None:
+            part = stored[index][-1].part or {}
+            mode = part["mode"]
+            spoken, outside = utterances_of(answer.value, part)
+            seen.append((Seen(index, part["start_s"], part["end_s"], spoken), answer.value))
+            lost += outside
+        dropped += [f"part[{index}]:{name}" for name in lost]
+    windows = [window for window, _ in seen]
+    if mode in ONE_UTTERANCE:
+        timeline, clipped = chronological(
+            {**each, "parts": [window.index]} for window in windows for each in window.utterances
+        )
+    else:
+        timeline, clipped = stitch(windows)
+    repairs = {name for answer in answers for name in answer.repairs} | ({"overlap_clipped"} if clipped else set())
+    value = merged(seen, timeline, kind.primary.labels)
+    return Answer(sample_id, value, PARTS, in_order(repairs), tuple(dropped))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from eval.bootstrap import interval
 from eval.metrics.table import METRICS
+from prompts.render import REPLY
 
 if TYPE_CHECKING:
     from eval.report import RunResult
@@ -106,7 +107,9 @@ def _group(sample: Sample, key: str) -> str:
 
 
 def _same_meta(one: Sample, other: Sample) -> bool:
-    return (one.language, one.meta) == (other.language, other.meta)
+    """Whether two samples have the same language and meta, the reply of an earlier run (a second stage) left out."""
+    metas = [{key: value for key, value in sample.meta.items() if key != REPLY} for sample in (one, other)]
+    return one.language == other.language and metas[0] == metas[1]
 
 
 def _some(ids: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The report of a run as Markdown, and the same numbers for a terminal."""
+"""The report of a run as Markdown."""
 
 from __future__ import annotations
 
@@ -12,31 +12,34 @@ from typing import Any
 from eval.answers import Answer
 from eval.calibrate import Calibration
 from eval.compare import Comparison, Difference
-from eval.layouts import layouts
+from eval.layouts import Layout, layouts
 from eval.metrics.metric import Part
 from eval.metrics.table import METRICS
 from eval.scores import ALL, Row, Scores, crossed
 from infer.engine import Reply
 from tasks.task import Sample, Task
 
-# Narrower than this rich would cut numbers off; a narrow terminal wraps the lines instead.
-TABLE_WIDTH = 130
 # Metrics by the part of an answer that they measure; the first that a task has makes the main table.
 FAMILIES: dict[Part, str] = {
     "label": "Scores",
+    "open": "Open labels",
+    "blend": "Blends",
+    "dims": "Numbers",
+    "timeline": "Timelines",
     "labels": "Sets of labels",
     "confidence": "Stated confidence",
     "distribution": "Label probability",
 }
-# What the terminal shows of the other families.
-BRIEF = ("set_micro_f1", "set_macro_f1", "label_map", "soft_js", "confidence", "ece", "aurc", "logprob_ece")
+NO_GOLD = "No sample has gold: the answers were read, and nothing was scored."
+# So many metrics have a column of the main table; the others of their family get a table of their own.
+COLUMNS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """Everything that a report shows of one run. `answers` are in the order of `samples`; `replies` are the first
-    replies by sample id; `facts` is run.json. `comparison` with the first of several runs, and `calibration`, are there
-    where they were asked for."""
+    replies by sample id; `facts` is run.json. `sections` are what the task's challenge asks for (eval/sections.py).
+    `comparison` with the first of several runs, and `calibration`, are there where they were asked for."""
 
     folder: Path
     task: Task
@@ -47,6 +50,7 @@ class RunResult:
     replies: Mapping[str, Reply]
     comparison: Comparison | None = None
     calibration: Calibration | None = None
+    sections: Sequence[Layout] = ()
 
     @property
     def name(self) -> str:
@@ -89,7 +93,7 @@ def families(results: Sequence[RunResult]) -> dict[Part, list[str]]:
 def score_rows(results: Sequence[RunResult]) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the main table: one line a run and slice, one column a metric of the first family."""
     several = len(results) > 1
-    names = next(iter(families(results).values()), [])
+    names = next(iter(families(results).values()), [])[:COLUMNS]
     head = (["run"] if several else []) + ["slice", *(METRICS[name].title for name in names), "n", "unparsed", "errors"]
     lines = []
     for slice_name in dict.fromkeys(row.slice for result in results for row in result.scores.rows):
@@ -172,10 +176,7 @@ def markdown(result: RunResult) -> str:
     sections = [
         f"# {cell(config['task'])}: {cell(config['model']['model'])}",
         "",
-        *table(*score_rows([result])),
-        "Intervals: 95%, percentile bootstrap over groups. n counts every sample; a reply without a readable answer "
-        "(unparsed) and a failed request (errors) count as wrong.",
-        "",
+        *_scored(result),
         *_first_family(result),
         *_compared(result),
         *_families(result),
@@ -194,6 +195,18 @@ def markdown(result: RunResult) -> str:
         *table(["setting", "value"], _settings(result.facts)),
     ]
     return "\n".join(sections)
+
+
+def _scored(result: RunResult) -> list[str]:
+    """The main table, or why there is none."""
+    if not result.scores.rows:
+        return [NO_GOLD, ""]
+    return [
+        *table(*score_rows([result])),
+        "Intervals: 95%, percentile bootstrap over groups. n counts every sample; a reply without a readable answer "
+        "(unparsed) and a failed request (errors) count as wrong.",
+        "",
+    ]
 
 
 def _first_family(result: RunResult) -> list[str]:
@@ -216,7 +229,7 @@ def _compared(result: RunResult) -> list[str]:
         f"## Compared with {cell(result.comparison.first)}",
         "",
         *table(["", *slices], rows),
-        *_mcnemar(result.comparison),
+        *mcnemar_lines(result.comparison),
         "",
         "This run minus the other, on the same resamples of groups. ▲ better, ▼ worse, ≠ unequal: the 95% interval "
         "leaves out 0; not corrected for the number of comparisons.",
@@ -224,7 +237,8 @@ def _compared(result: RunResult) -> list[str]:
     ]
 
 
-def _mcnemar(comparison: Comparison) -> list[str]:
+def mcnemar_lines(comparison: Comparison) -> list[str]:
+    """McNemar's test as a line of text, none where the runs have no accuracy."""
     found = comparison.of("accuracy", ALL)
     if found is None or found.p is None:
         return []
@@ -237,7 +251,11 @@ def _mcnemar(comparison: Comparison) -> list[str]:
 def _families(result: RunResult) -> list[str]:
     """A section for each family of metrics beside the main table's."""
     lines: list[str] = []
-    for part, names in list(families([result]).items())[1:]:
+    found = families([result])
+    rest = next(iter(found.values()), [])[COLUMNS:]
+    if rest:
+        lines += ["## Further scores", "", *table(*family_rows(result, rest))]
+    for part, names in list(found.items())[1:]:
         lines += [f"## {FAMILIES[part]}", "", *table(*family_rows(result, names)), *_about(part, result), ""]
         bins = result.scores.details[ALL].reliability.get(part, [])
         if bins:
@@ -254,9 +272,21 @@ def _families(result: RunResult) -> list[str]:
     return lines
 
 
+ABOUT: dict[Part, str] = {
+    "open": "Words are led to clusters of emotion wheels, and what no wheel knows is dropped: look at the share of "
+    "unknown words and at the length of the lists, since long lists raise recall. No answer is an empty list.",
+    "blend": "Presence: the set of emotions is right. Salience: so are the shares, over the clips of two emotions.",
+    "timeline": "Utterances are matched by the overlap of their times; label scores count unmatched gold as wrong, those "
+    "with `matched` look at pairs alone. Tolerances of boundaries and turns stand in the titles.",
+    "dims": "Numbers are compared over all samples; an answer without one of them counts as its metrics say.",
+}
+
+
 def _about(part: Part, result: RunResult) -> list[str]:
     """What has to be known to read a family's numbers."""
     options = result.scores.options
+    if part in ABOUT:
+        return [ABOUT[part]]
     if part == "labels":
         return [
             f"A label is gold where at least a share of {options.threshold:g} of the annotators gave it "
@@ -290,7 +320,7 @@ def _calibrated(found: Calibration | None) -> list[str]:
 
 def _published(result: RunResult) -> list[str]:
     lines: list[str] = []
-    for shown in layouts(result):
+    for shown in [*result.sections, *layouts(result)]:
         lines += [f"## {cell(shown.title)}", "", *table(shown.head, shown.rows)]
         lines += [*(f"- {cell(note)}" for note in shown.notes), ""]
     return lines
@@ -341,46 +371,3 @@ def _settings(facts: Mapping[str, Any]) -> list[tuple[str, object]]:
     ]
     flat += [(name, version) for name, version in facts.get("versions", {}).items()]
     return flat
-
-
-def print_scores(results: Sequence[RunResult]) -> None:
-    """The main table, the other headline numbers, differences to the first run, and the outcome of reading."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    console.width = max(console.width, TABLE_WIDTH)
-
-    def show(title: str, head: Sequence[str], lines: Sequence[Sequence[str]], left: int) -> None:
-        shown = Table(title=Text(title))
-        for place, name in enumerate(head):
-            shown.add_column(Text(name), justify="left" if place < left else "right", no_wrap=True)
-        for line in lines:
-            shown.add_row(*map(Text, line), style="bold" if ALL in line[:2] else "")
-        console.print(shown)
-
-    head, lines = score_rows(results)
-    title = ", ".join(dict.fromkeys(str(result.facts["config"]["task"]) for result in results))
-    show(title, head, lines, left=1 + (len(results) > 1))
-    names = [name for group in list(families(results).values())[1:] for name in group if name in BRIEF]
-    if names:
-        found = [[result.scores.row(name) for result in results] for name in names]
-        cells = [["–" if row is None else with_interval(row) for row in rows] for rows in found]
-        lines = [[METRICS[name].title, *row] for name, row in zip(names, cells, strict=True)]
-        show("Labels and confidence", ["", *(result.name for result in results)], lines, left=1)
-    compared = [result for result in results if result.comparison is not None]
-    if compared:
-        names = [*next(iter(families(results).values()), []), *names]
-        of = [[result.comparison.of(name, ALL) for result in compared if result.comparison] for name in names]
-        lines = [[METRICS[name].title, *map(difference, row)] for name, row in zip(names, of, strict=True)]
-        show(f"Difference to {results[0].name}", ["", *(result.name for result in compared)], lines, left=1)
-        for result in compared:
-            for line in _mcnemar(result.comparison) if result.comparison else ():
-                console.print(Text(f"{result.name}: {line}"))
-    for result in results:
-        if (fitted := result.calibration) is not None:
-            ece = f"{number(fitted.before['logprob_ece'])} to {number(fitted.after['logprob_ece'])}"
-            console.print(Text(f"{result.name}: temperature {fitted.temperature:.3f}, ECE outside of train {ece}"))
-        parts = [f"{count} {name}" for name, count in parse_counts(result.answers) if count]
-        console.print(Text(f"{result.name}: {', '.join(parts)}"))

@@ -19,14 +19,19 @@ from eval.compare import compare
 from eval.html import build
 from eval.metrics.metric import DEFAULTS, Options
 from eval.published import crosses_for
-from eval.report import RunResult, markdown, print_scores
-from eval.scores import score
+from eval.report import RunResult, markdown
+from eval.scores import Scores, score
+from eval.sections import sections, sections_of_several
+from eval.swapped import is_swap_of
+from eval.terminal import print_scores
 from infer.engine import Reply
 from infer.store import RUN, SAMPLES, read_replies, read_run, read_samples, to_json, to_line, write_atomic
 from tasks.registry import task as task_named
 from tasks.select import check_at_least
 from tasks.task import Task
 
+# Where the wheel tables lie makes no difference to a score.
+PLACES = ("wheel_folder", "wheels_checked")
 ANSWERS, SCORES, REPORT, PAGE = "answers.jsonl", "scores.json", "report.md", "report.html"
 
 
@@ -50,6 +55,8 @@ class EvalConfig:
     """Share of the uniform distribution mixed in before KL and cross-entropy are taken."""
     bins: int = DEFAULTS.bins
     """Bins of calibration errors and reliability diagrams."""
+    wheels: Path | None = None
+    """Folder of the emotion wheel tables (open vocabulary); if not given OMNIMER_WHEELS, then the user's cache."""
     calibrate: bool = False
     """Fit a temperature to label probabilities on the train samples of the run, and judge it on the others."""
 
@@ -63,7 +70,9 @@ def run(config: EvalConfig) -> int:
         raise ValueError("no run directory given: omnimer eval RUN [RUN ...]")
     check_at_least("--resamples", config.resamples, 1)
     check_at_least("--seed", config.seed, 0)
-    options = Options(config.threshold, config.answer_threshold, config.smoothing, config.bins)
+    options = Options(
+        config.threshold, config.answer_threshold, config.smoothing, config.bins, wheel_folder=config.wheels
+    )
     results = [
         evaluate(
             folder,
@@ -76,8 +85,13 @@ def run(config: EvalConfig) -> int:
         for folder in config.runs
     ]
     for place, other in enumerate(results[1:], 1):
-        results[place] = dataclasses.replace(other, comparison=compare(results[0], other))
-        write(results[place])
+        if not is_swap_of(results[0], other):  # whose gold is the other way round
+            results[place] = dataclasses.replace(other, comparison=compare(results[0], other))
+            write(results[place])
+    shared = sections_of_several(results)
+    if shared:
+        results[0] = dataclasses.replace(results[0], sections=[*results[0].sections, *shared])
+        write(results[0])
     for place, folder in enumerate(config.runs):  # the page of the first run shows the others beside it
         write_atomic(folder / PAGE, build(results[place : place + 1] if place else results))
     print_scores(results)
@@ -109,13 +123,16 @@ def evaluate(
     write_atomic(folder / ANSWERS, "".join(to_line(answer.record()) for answer in answers))
     logprobs = _logprobs(answers, stored)
     crosses = crosses_for(task)
-    try:
-        scores = score(task, samples, answers, count, seed, options=options, logprobs=logprobs, crosses=crosses)
-    except ValueError as error:  # about the gold of a sample: say where it stands
-        raise ValueError(f"{folder / SAMPLES}: {error}") from error
+    scores = Scores([], options=options)  # of a run without gold: candidates of a challenge, a user's own clips
+    if any(sample.gold is not None for sample in samples):
+        try:
+            scores = score(task, samples, answers, count, seed, options=options, logprobs=logprobs, crosses=crosses)
+        except ValueError as error:  # about the gold of a sample: say where it stands
+            raise ValueError(f"{folder / SAMPLES}: {error}") from error
     fitted = calibrate(task, samples, answers, logprobs, options) if calibrated else None
     asked = {sample.id: replies[sample.id] for sample in samples if sample.id in replies}
-    result = RunResult(folder, task, facts, samples, scores, answers, asked, calibration=fitted)
+    found = sections(task, samples, answers, stored, options, count=count, seed=seed)
+    result = RunResult(folder, task, facts, samples, scores, answers, asked, calibration=fitted, sections=found)
     write(result)
     return result
 
@@ -161,9 +178,12 @@ def _record(result: RunResult) -> dict[str, Any]:
     scores = result.scores
     left_out = ("draws", "members", "correct")
     fields = {f.name: getattr(scores, f.name) for f in dataclasses.fields(scores) if f.name not in left_out}
+    fields["options"] = {name: value for name, value in _plain(scores.options).items() if name not in PLACES}
     for name in ("comparison", "calibration"):
         if getattr(result, name) is not None:
             fields[name] = getattr(result, name)
+    if result.sections:
+        fields["sections"] = list(result.sections)
     record: dict[str, Any] = _plain(fields)
     return record
 

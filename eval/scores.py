@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +15,13 @@ from eval.answers import Answer
 from eval.bootstrap import RESAMPLES, group_codes, interval, weights
 from eval.metrics.classification import ClassScore, confusion, per_class
 from eval.metrics.confidence import UNSTATED, Bin, curve, logprob_bins, reliability, stated, verbal_bins
+from eval.metrics.dims import is_number
 from eval.metrics.labelsets import label_scores
 from eval.metrics.metric import (
     DEFAULTS,
     DISTRIBUTION,
     has_multiple,
+    has_open,
     has_primary,
     holds,
     label_of,
@@ -27,8 +31,9 @@ from eval.metrics.metric import (
 )
 from eval.metrics.sums import Gathered, gather, weighted
 from eval.metrics.table import METRICS, Metric, Options, Value
+from eval.timeline.spans import spans
 from tasks.select import slice_value
-from tasks.task import AnswerKind, Sample, Task
+from tasks.task import AnswerKind, Blend, Dims, Sample, Task, Timeline
 
 ALL = "all"
 # Between the parts of a slice that crosses several, as in `tier=high,language=en`.
@@ -126,8 +131,9 @@ def score(
     """Scores of a task's answers, overall and for each value of its slices, from `count` seeded resamples.
 
     `logprobs`: sample id -> label -> natural log-probability, where the engine gave them. `crosses` are slices of
-    several keys, such as ("tier", "language"). Samples without gold are left out. Raises ValueError when none has
-    gold, or gold is not of the task's kind; the message names the sample.
+    several keys, such as ("tier", "language"). Samples without gold are left out. The edition of the emotion wheels is
+    the task's, unless `options` names one. Raises ValueError when no sample has gold, or gold is not of the task's kind
+    (the message names the sample), and where the wheel tables that a metric needs are not to be had.
     """
     pairs = [(s, a) for s, a in zip(samples, answers, strict=True) if s.gold is not None]
     if not pairs:
@@ -140,7 +146,7 @@ def score(
         [answer for _, answer in pairs],
         [sample.gold for sample, _ in pairs if sample.gold is not None],
         [_with_distribution(answer, (logprobs or {}).get(answer.id)) for _, answer in pairs],
-        options or Options(),
+        _with_edition(options or Options(), task),
     )
     slices = _slices(task, table.samples, crosses)
     rows, draws = _rows(table, slices, count, seed)
@@ -156,7 +162,7 @@ def score(
         confusion=whole.confusion,
         classes=whole.classes,
         details=details,
-        options=table.options,
+        options=dataclasses.replace(table.options, wheel_folder=None),  # where tables lie makes no difference
         silent=silent,
         draws=draws,
         members=members,
@@ -169,22 +175,56 @@ def crossed(name: str) -> bool:
     return AND in name and name.count("=") > 1
 
 
+def _with_edition(options: Options, task: Task) -> Options:
+    return options if options.wheels else dataclasses.replace(options, wheels=task.wheels)
+
+
 def check_gold(sample: Sample, kind: AnswerKind) -> None:
     """Raises ValueError, naming the sample, for gold that is not of the task's kind or holds a foreign label."""
-    gold = sample.gold or {}
+    for problem in _gold_problems(sample.gold or {}, kind):
+        raise ValueError(f"sample {sample.id}: gold {problem}")
+
+
+def _gold_problems(gold: Value, kind: AnswerKind) -> Iterator[str]:
+    """What is wrong with a gold value: a key, what it holds, what is legal."""
     found: list[tuple[str, object, tuple[str, ...]]] = []
     if has_primary(kind):
         key, labels = primary(kind)
         found.append((key, gold.get(key), labels))
     if has_multiple(kind):
         key, labels = multiple(kind)
-        items = gold.get(key)
-        if not isinstance(items, list | tuple) or not all(isinstance(item, Mapping) for item in items):
-            raise ValueError(f"sample {sample.id}: gold {key!r} is {items!r}; a list of {{label, confidence}} is legal")
-        found += [(key, item.get("label"), labels) for item in items]
+        items = _list_of(gold.get(key), Mapping)
+        if items is None:
+            yield f"{key!r} is {gold.get(key)!r}; a list of {{label, confidence}} is legal"
+        found += [(key, item.get("label"), labels) for item in items or ()]
+    if has_open(kind) and _list_of(gold.get("labels"), str) is None:
+        yield f"'labels' is {gold.get('labels')!r}; a list of words is legal, which may be empty"
+    if isinstance(kind, Dims):
+        for name in kind.names:
+            if not is_number(gold.get(name), kind):
+                yield f"{name!r} is {gold.get(name)!r}; a number from {kind.low:g} to {kind.high:g} is legal"
+    if isinstance(kind, Timeline):
+        yield from _timeline_problems(gold, kind)
+    if isinstance(kind, Blend):
+        items = _list_of(gold.get("emotions"), Mapping)
+        if items is None or not 1 <= len(items) <= 2:
+            yield f"'emotions' is {gold.get('emotions')!r}; a list of one or two {{emotion, salience}} is legal"
+        found += [("emotions", item.get("emotion"), kind.labels) for item in items or ()]
     for key, label, labels in found:
         if label not in labels:
-            raise ValueError(f"sample {sample.id}: gold {key!r} {label!r} is not one of {', '.join(labels)}")
+            yield f"{key!r} {label!r} is not one of {', '.join(labels)}"
+
+
+def _timeline_problems(gold: Value, kind: Timeline) -> Iterator[str]:
+    try:
+        spans(gold, kind, gold=True)
+    except ValueError as error:
+        yield str(error)
+
+
+def _list_of(items: object, of: type[Any]) -> Sequence[Any] | None:
+    """The items if they are a list of that type, else None."""
+    return items if isinstance(items, list | tuple) and all(isinstance(item, of) for item in items) else None
 
 
 def _with_distribution(answer: Answer, logprobs: Mapping[str, float] | None) -> Value | None:
@@ -276,9 +316,9 @@ def _scored(job: _Job, block: Array) -> list[tuple[str, Array]]:
 
 def _measured(metric: Metric, table: _Table) -> bool:
     """Whether a metric has anything to measure: a run in which no answer holds a confidence has no row for it."""
-    if not possible(metric.part, table.task.answer):
+    if not possible(metric, table.task.answer):
         return False
-    if metric.part in ("label", "labels"):
+    if metric.part not in ("confidence", "distribution"):
         return True
     return any(value is not None and holds(value, metric.part, table.task.answer) for value in table.values)
 
@@ -313,7 +353,7 @@ def _detail(table: _Table, members: NDArray[np.int64]) -> Detail:
     detail = Detail()
     if has_multiple(kind):
         detail.label_scores.extend(label_scores(gold, given, kind, table.options))
-        loose = Options(threshold=1e-6, answer_threshold=table.options.answer_threshold)
+        loose = dataclasses.replace(table.options, threshold=1e-6)
         detail.any_annotator.extend(label_scores(gold, given, kind, loose))
     if has_primary(kind):
         labels = primary(kind)[1]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import stat
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,11 +90,28 @@ def open_media(path: Path) -> Any:
         raise MediaError(f"{path}: cannot be read as media: {reason}") from None
 
 
-class Ear:
-    """Collects the sound of a file, packet by packet, as 16 kHz mono."""
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """Where the sound of a file begins: the time stamps (s) of its first packet and of the first decoded frame, and how
+    many samples that has."""
 
-    def __init__(self) -> None:
+    packet_s: float
+    at_s: float
+    samples: int
+
+
+class Ear:
+    """Collects the sound of a file, packet by packet, as 16 kHz mono.
+
+    An ear with an `onset` starts midway: `offset` is the place of its first sample in the sound of the whole file, and
+    its samples are those that reading from the start gives there (but for noise that a codec makes up itself).
+    """
+
+    def __init__(self, onset: Onset | None = None) -> None:
         self.notes: list[str] = []
+        self.offset = 0
+        self._onset = onset
+        self._waiting = onset is not None
         self._resampler: Any = None
         self._parts: list[NDArray[np.float32]] = []
         self._length = 0
@@ -104,13 +122,17 @@ class Ear:
     def hear(self, packet: Any) -> None:
         """Decodes one packet of the sound track."""
         if packet.pts is not None and not packet.is_discard:
-            self._start = min(self._start, float(packet.pts * packet.time_base))
+            if self._onset is None:
+                self._start = min(self._start, float(packet.pts * packet.time_base))
             self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
         frames = decoded(packet)
         if frames is None:
             self._bad += 1
             self._lost_s += min(float((packet.duration or 0) * packet.time_base), MAX_PACKET_S)
-        for frame in frames or ():
+        for found in frames or ():
+            frame = self._from_onset(found) if self._waiting and self._onset is not None else found
+            if frame is None:
+                continue
             self._fill_hole(frame)
             try:
                 self._add(self._resample(frame))
@@ -126,7 +148,7 @@ class Ear:
         if self._bad:
             self.notes.append(f"{self._bad} sound packet(s) cannot be decoded; silence stands for them")
         if not self._parts:
-            return None
+            return np.zeros(0, np.float32) if self._onset is not None and not self._bad else None
         audio = np.concatenate(self._parts)
         if self._end > self._start:
             # The last packet is padded to the codec's frame size; its duration says how much of it is sound.
@@ -136,6 +158,33 @@ class Ear:
             if tail > 0:
                 audio = np.pad(audio, (0, tail))
         return audio
+
+    def _from_onset(self, frame: Any) -> Any:
+        """The first frame of an ear that starts midway, cut so that its first sample falls on a sample at 16 kHz of the
+        whole sound; None for a frame without such a sample."""
+        import av
+
+        assert self._onset is not None  # noqa: S101  it is what is waited for
+        if frame.pts is None:
+            return None
+        rate, samples = frame.sample_rate, frame.samples
+        exact = (float(frame.pts * frame.time_base) - self._onset.at_s) * rate
+        # Time stamps in milliseconds are coarser than samples, but frames are of equal length and leave no gap.
+        near = self._onset.samples + round((exact - self._onset.samples) / samples) * samples
+        place = near if abs(near - exact) <= 1 + rate * float(frame.time_base) else round(exact)
+        drop = -place % (rate // math.gcd(rate, SAMPLE_RATE))
+        if drop >= samples:
+            return None
+        self._waiting = False
+        self.offset = (place + drop) * SAMPLE_RATE // rate
+        self._start = self._onset.packet_s + (place + drop) / rate
+        if not drop:
+            return frame
+        wave = frame.to_ndarray()
+        width = drop * (wave.shape[1] // samples)
+        cut = av.AudioFrame.from_ndarray(wave[:, width:].copy(), format=frame.format.name, layout=frame.layout.name)
+        cut.sample_rate, cut.time_base, cut.pts = rate, frame.time_base, None
+        return cut
 
     def _resample(self, frame: Any) -> list[Any]:
         import av
@@ -171,7 +220,7 @@ class Ear:
             self._length += missing
 
 
-def scan(path: Path, container: Any, size: int, ear: Ear | None = None) -> tuple[ClipInfo, list[int]]:
+def scan(path: Path, container: Any, size: int, ear: Ear | None = None) -> tuple[ClipInfo, Sequence[int]]:
     """What the file holds, and the times of its frames in order (in the picture track's time base).
 
     The frame rate is frames over the time they span. The sound goes to `ear` in the same pass: after a seek the priming
@@ -179,16 +228,17 @@ def scan(path: Path, container: Any, size: int, ear: Ear | None = None) -> tuple
     without frames, or of absurd dimensions.
     """
     import av
+    import numpy as np
 
-    video, audio = _tracks(path, container)
+    video, audio = tracks(path, container)
     rate = (audio.rate or 0) if audio is not None else 0
     if ear and audio is None and container.streams.audio:
         ear.notes.append("sound track has a coding that cannot be decoded")
-    spans: list[tuple[int, int]] = []
+    begins, ends = array("q"), -(1 << 63)  # eight bytes a frame, however long the film
     packets, last_s = 0, 0.0
-    tracks = [stream for stream in (video, audio) if stream is not None]
+    present = [stream for stream in (video, audio) if stream is not None]
     try:
-        for packet in container.demux(tracks):
+        for packet in container.demux(present):
             if packet.pts is None or not packet.size:
                 continue
             last_s = max(last_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
@@ -198,7 +248,8 @@ def scan(path: Path, container: Any, size: int, ear: Ear | None = None) -> tuple
                 continue
             packets += 1
             if not packet.is_discard:
-                spans.append((packet.pts, packet.pts + (packet.duration or 0)))
+                begins.append(packet.pts)
+                ends = max(ends, packet.pts + (packet.duration or 0))
     except av.FFmpegError as error:
         raise MediaError(f"{path}: is damaged: {error.strerror}") from None
     duration = (container.duration or 0) / av.time_base
@@ -208,13 +259,13 @@ def scan(path: Path, container: Any, size: int, ear: Ear | None = None) -> tuple
         return ClipInfo(duration, 0, 0.0, 0, 0, rate, size), []
     if video.frames - packets > max(MISSING_FRAMES, MISSING_SHARE * video.frames):
         raise MediaError(f"{path}: is truncated: {packets} of {video.frames} frames are there")
-    fps, seconds = _rate(path, video, spans)
+    fps, seconds = _rate(path, video, begins, ends)
     codec = video.codec_context
-    info = ClipInfo(max(duration, seconds), len(spans), fps, codec.width, codec.height, rate, size)
-    return info, sorted(begin for begin, _ in spans)
+    info = ClipInfo(max(duration, seconds), len(begins), fps, codec.width, codec.height, rate, size)
+    return info, array("q", np.sort(np.frombuffer(begins, np.int64)))
 
 
-def _tracks(path: Path, container: Any) -> tuple[Any, Any]:
+def tracks(path: Path, container: Any) -> tuple[Any, Any]:
     """The picture track and the sound track that can be decoded, None where there is none; MediaError without any."""
     video, audio = picture_track(container), next(iter(container.streams.audio), None)
     if video is None and audio is None:
@@ -228,38 +279,43 @@ def _tracks(path: Path, container: Any) -> tuple[Any, Any]:
     return video, audio
 
 
-def _rate(path: Path, video: Any, spans: list[tuple[int, int]]) -> tuple[float, float]:
-    """Frames a second of the picture track, and the seconds that its packets (begin, end) span."""
-    if not spans:
+def _rate(path: Path, video: Any, begins: Sequence[int], end: int) -> tuple[float, float]:
+    """Frames a second of the picture track, and the seconds from the first of its packets' begins to the last end."""
+    if not begins:
         raise MediaError(f"{path}: the picture track has no frame")
-    seconds = float((max(end for _, end in spans) - min(begin for begin, _ in spans)) * video.time_base)
+    seconds = float((end - min(begins)) * video.time_base)
     # The header of an mp4 is exact; its packet durations are those of the decoding order, wrong for the last frame.
-    exact = video.average_rate if "mp4" in video.container.format.name and len(spans) == video.frames else None
-    fps = float(exact) if exact else len(spans) / seconds if seconds > 0 else float(video.average_rate or 0)
+    exact = video.average_rate if "mp4" in video.container.format.name and len(begins) == video.frames else None
+    fps = float(exact) if exact else len(begins) / seconds if seconds > 0 else float(video.average_rate or 0)
     if fps <= 0:
         raise MediaError(f"{path}: the picture track has no frame rate")
     return fps, seconds
 
 
 def pictures(
-    container: Any, wanted: list[int], fit: Callable[[int, int], tuple[int, int]]
+    container: Any, wanted: list[int], fit: Callable[[int, int], tuple[int, int]], ahead_s: float | None = None
 ) -> tuple[NDArray[np.uint8] | None, int]:
     """The frames shown at the `wanted` times (ascending, in the track's time base), resized while decoding, uint8
     [wanted, height, width, 3], and how many of them were lost; None when not one can be decoded.
 
     `fit` gives height and width for a frame's upright height and width. For a frame that cannot be decoded the nearest
-    one before it stands, or the first one.
+    one before it stands, or the first one. Decoding starts with the file, or, with `ahead_s`, at
+    the last key frame so many seconds before the first wanted time, where that leads to a frame before it.
     """
     import numpy as np
 
     found: list[NDArray[np.uint8]] = []
     newest: Any = None
     lost = 0
-    container.seek(0)
-    for packet in container.demux(picture_track(container)):
+    track = picture_track(container)
+    if ahead_s is None or not seek(container, track, wanted[0] - round(ahead_s / track.time_base)):
+        container.seek(0)
+    for packet in container.demux(track):
         for frame in decoded(packet) or ():
             if frame.pts is None:
                 continue
+            if ahead_s is not None and newest is None and frame.pts > wanted[0]:
+                return pictures(container, wanted, fit)  # the key frame was not one that decoding can start at
             while len(found) < len(wanted) and wanted[len(found)] <= frame.pts:
                 exact = wanted[len(found)] == frame.pts
                 lost += not exact
@@ -269,6 +325,8 @@ def pictures(
             newest = frame
         if len(found) == len(wanted):
             break
+    if newest is None and ahead_s is not None:
+        return pictures(container, wanted, fit)
     if newest is not None and len(found) < len(wanted):
         lost += len(wanted) - len(found)
         last = picture(newest, found[0].shape[:2] if found else None, fit)
@@ -298,6 +356,17 @@ def picture_track(container: Any) -> Any:
 
     cover = av.stream.Disposition.attached_pic
     return next((stream for stream in container.streams.video if not stream.disposition & cover), None)
+
+
+def seek(container: Any, track: Any, tick: int) -> bool:
+    """Goes to the last key packet of a track up to a time (in its time base); False where the file cannot do that."""
+    import av
+
+    try:
+        container.seek(tick, stream=track)
+    except av.FFmpegError:
+        return False
+    return True
 
 
 def decoded(packet: Any) -> Any:

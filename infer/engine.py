@@ -87,7 +87,8 @@ class Fed:
 class Reply:
     """One line of replies.jsonl. `text` is the raw reply, None when there is an `error`. `finish`: stop | length |
     label. `usage`: prompt_tokens and completion_tokens. `label_logprobs`: label -> natural log of its normalised
-    probability (label decoding only). `attempt` counts re-asks: 0 is the reply to the question itself."""
+    probability (label decoding only). `attempt` counts re-asks: 0 is the reply to the question itself. `part`:
+    which part of a clip this answers, where clips are asked about in parts (infer/stream/parts.py)."""
 
     id: str
     key: str
@@ -98,6 +99,7 @@ class Reply:
     label_logprobs: Mapping[str, float] | None = None
     error: str | None = None
     attempt: int = 0
+    part: Mapping[str, Any] | None = None
 
 
 class Engine(Protocol):

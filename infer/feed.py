@@ -17,6 +17,9 @@ from infer.media import Clip, MediaError, content_hash, load_clip
 from prompts.render import REPLY, Item, Messages, Template, render
 from tasks.task import MediaOptions, Sample, Task
 
+# The key of a sample's meta that names the part of a clip which the sample is: two parts may look alike.
+PART = "stream_part"
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -67,7 +70,8 @@ def prepare(
     media_key = digest([content, dataclasses.asdict(question.options), question.factor])
     sampling = dataclasses.asdict(question.sampling)
     choice = dataclasses.asdict(question.choice) if question.choice else None
-    key = digest([messages, media_key, question.model, sampling, question.schema, choice])
+    part = [sample.meta[PART]] if PART in sample.meta else []
+    key = digest([messages, media_key, question.model, sampling, question.schema, choice, *part])
     if is_done(sample.id, key):
         return None
     if question.second_stage and REPLY not in sample.meta:

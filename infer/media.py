@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infer.decode import SAMPLE_RATE, ClipInfo, Ear, MediaError, check_file, open_media, pictures, scan
+from infer.seek import AHEAD_S, index_for, listen
 from tasks.task import Media, MediaOptions
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ CONTEXT_TOKENS = 128_000
 MAX_ASPECT = 200
 # Shorter sound gives the audio towers not a single token.
 MIN_AUDIO_SAMPLES = SAMPLE_RATE // 20
+# A larger file is hashed once: an hour's film has many windows, and reading it costs more than decoding one of them.
+LARGE = 16 << 20
 
 
 class FrameError(ValueError):
@@ -61,11 +64,22 @@ class Clip:
 def content_hash(path: Path) -> str:
     """SHA-256 of the file's bytes, as hex; a file that cannot be read gives a hash of the reason."""
     try:
-        check_file(path)
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        if check_file(path) < LARGE:
+            return _sha256(path)
+        status = path.stat()
+        return _sha256_once(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     except (MediaError, OSError) as error:
         return "unreadable:" + hashlib.sha256(str(error).encode(errors="backslashreplace")).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _sha256_once(path: Path, *_: int) -> str:
+    return _sha256(path)
 
 
 def frame_count(total: int, source_fps: float, options: MediaOptions) -> int:
@@ -139,17 +153,23 @@ def probe(path: Path) -> ClipInfo:
 def load_clip(media: Media, options: MediaOptions, factor: int) -> Clip:
     """Frames and sound of one medium under the policy, `factor` being the model's patch size x merge size in pixels.
 
+    Of a window of a long file nothing but the window is decoded (infer/seek.py).
     Raises MediaError as `probe` does, and for a stream that cannot be decoded or a time range outside the clip.
     """
     import av
 
     size = check_file(media.path)
     start, end = _window(media)
-    ear = Ear() if options.audio else None
     frames, fps = None, 0.0
     notes: list[str] = []
     with open_media(media.path) as container:
-        info, times = scan(media.path, container, size, ear)
+        index = index_for(media.path, container, start, end)
+        if index is not None:
+            info, times = index.info, index.times
+            ear = listen(media.path, container, index, start, end) if options.audio else None
+        else:
+            ear = Ear() if options.audio else None
+            info, times = scan(media.path, container, size, ear)
         if media.kind == "video" and not info.has_video:
             raise MediaError(f"{media.path}: has no picture track, a video was expected")
         if media.kind == "audio" and not info.has_audio:
@@ -159,7 +179,8 @@ def load_clip(media: Media, options: MediaOptions, factor: int) -> Clip:
             try:
                 count = frame_count(last - first + 1, info.fps, options)
                 fit = partial(frame_size, frames=count, options=options, factor=factor)
-                frames, lost = pictures(container, [times[i] for i in frame_indices(first, last, count)], fit)
+                wanted = [times[i] for i in frame_indices(first, last, count)]
+                frames, lost = pictures(container, wanted, fit, None if index is None else AHEAD_S)
             except FrameError as error:
                 raise MediaError(f"{media.path}: {error}") from None
             except av.FFmpegError as error:
@@ -182,7 +203,8 @@ def _usable(ear: Ear, info: ClipInfo, start: float, end: float) -> tuple[NDArray
     audio = ear.sound()
     if audio is None:
         return None, ear.notes or ["sound track cannot be decoded" if info.has_audio else "no sound track"]
-    audio = audio[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE) if end < math.inf else None]
+    begin = max(0, round(start * SAMPLE_RATE) - ear.offset)
+    audio = audio[begin : max(0, round(end * SAMPLE_RATE) - ear.offset) if end < math.inf else None]
     if len(audio) < MIN_AUDIO_SAMPLES:
         return None, [*ear.notes, f"sound of {len(audio)} samples is too short to be fed"]
     return audio, ear.notes if audio.any() else [*ear.notes, "sound track is silent"]

@@ -11,31 +11,30 @@ import platform
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
-from itertools import chain
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import tyro
 
+from infer.asking import now
 from infer.checkpoint import Checkpoint
-from infer.engine import Choice, Engine, EngineError, Reply, Request, Sampling
-from infer.feed import Question, digest, prepared
+from infer.engine import Choice, Engine, EngineError, Sampling
+from infer.feed import Question, digest
 from infer.openai_engine import Endpoint, EndpointOptions, OpenAIEngine
-from infer.progress import Progress
 from infer.second_stage import check_template, text_alone, with_replies
-from infer.store import RunStore, StoreFullError, read_replies
+from infer.store import RunStore, StoreFullError
+from infer.stream.ask import ask_stream
+from infer.stream.modes import TEMPLATES, StreamOptions, Told, part_sample, plan, utterance_schema
+from infer.stream.parts import ONE_UTTERANCE
 from infer.versions import check_versions, installed
 from infer.vllm_engine import VllmEngine, VllmOptions
-from prompts.parsing import Unparsed, parse
-from prompts.reask import reask as reask_turns
-from prompts.render import Messages, Template, load_template
+from prompts.render import Template, load_template
 from prompts.schema import schema
 from tasks.registry import task as task_named
 from tasks.select import absolute_root, check_at_least, check_options, read_pairs, read_samples, take, with_ids
-from tasks.task import AnswerKind, Blend, MediaOptions, OneOf, Root, Sample, Task
+from tasks.task import AnswerKind, Blend, MediaOptions, OneOf, Root, Sample, Task, Timeline
 from tasks.validate import check_samples
 
 
@@ -87,12 +86,13 @@ class InferConfig:
     temperature: float = 0.0
     """0 is greedy."""
     max_tokens: int | None = None
-    """Longest reply, in tokens; if not given 512, with --thinking 4,096."""
+    """Longest reply, in tokens; if not given 512, for timelines and with --thinking 4,096."""
     seed: int = 0
     """Seed of sampling and engine."""
     reask: int = 0
     """Ask again, at most so often, where a reply cannot be read; all replies are stored."""
     clip: tyro.conf.OmitArgPrefixes[MediaOptions] = field(default_factory=MediaOptions)
+    stream: tyro.conf.OmitArgPrefixes[StreamOptions] = field(default_factory=StreamOptions)
     vllm: tyro.conf.OmitArgPrefixes[VllmOptions] = field(default_factory=VllmOptions)
     endpoint: tyro.conf.OmitArgPrefixes[EndpointOptions] = field(default_factory=EndpointOptions)
     threads: int = 2
@@ -101,7 +101,7 @@ class InferConfig:
     """Print exactly what the model gets for the first sample, and stop."""
 
 
-# The longest reply in tokens, without and with reasoning.
+# The longest reply in tokens: short, and with reasoning or a timeline.
 LONGEST = {False: 512, True: 4096}
 
 
@@ -121,7 +121,8 @@ def run(config: InferConfig) -> int:
     model = named_model(config)
     question = make_question(config, task, model)
     if config.show_prompt:
-        print(show_prompt(samples[0], question, model))
+        parts = plan(samples[0], question, config.stream, _room(config, question))
+        print(show_prompt(part_sample(parts[0], Told()) if parts else samples[0], question, model))
         return 0
     if config.out is None:
         raise ValueError("--out is missing: the run directory to write")
@@ -132,14 +133,17 @@ def run(config: InferConfig) -> int:
         try:
             store.begin(_record(config, question, root), _facts(config, everything), samples)
             load = partial(load_engine, config, model, samples)
-            failed = ask(samples, question, store, load, config.threads, config.reask)
+            room = _room(config, question)
+            asked, failed = ask_stream(
+                samples, question, store, load, config.threads, config.reask, config.stream, room
+            )
         except StoreFullError as error:
             return _stopped(store, f"{error.strerror}; make room")
         except KeyboardInterrupt:
             return _stopped(store, "interrupted")
         except EngineError as error:
             return _stopped(store, f"the engine died: {str(error).rstrip(chr(46))}")
-    return _summary(config.out, len(samples), failed)
+    return _summary(config.out, asked, "samples" if asked == len(samples) else "parts", failed)
 
 
 def named_model(config: InferConfig) -> Checkpoint | Endpoint:
@@ -153,7 +157,8 @@ def named_model(config: InferConfig) -> Checkpoint | Endpoint:
 
 def make_question(config: InferConfig, task: Task, model: Checkpoint | Endpoint) -> Question:
     """What is the same for all samples of the run; ValueError where template, decoding and task do not fit."""
-    template = load_template(config.template or task.template)
+    mode = _mode(config, task)
+    template = load_template(config.template or TEMPLATES.get(mode, task.template))
     if config.replies_of is not None:
         check_template(template)
     decode = config.decode or ("schema" if template.reply == "json" and not config.thinking else "free")
@@ -161,7 +166,11 @@ def make_question(config: InferConfig, task: Task, model: Checkpoint | Endpoint)
         raise ValueError(f"--thinking lets the model reason in free text; --decode {decode} would not let it")
     if decode == "schema" and template.name == "oneof_label":
         raise ValueError("template oneof_label asks for a bare label; with it, --decode is free or label")
-    longest = LONGEST[config.thinking] if config.max_tokens is None else config.max_tokens
+    kind = task.answer
+    one = isinstance(kind, Timeline) and mode in ONE_UTTERANCE
+    long = config.thinking or (isinstance(kind, Timeline) and not one)
+    longest = LONGEST[long] if config.max_tokens is None else config.max_tokens
+    form = utterance_schema(kind) if isinstance(kind, Timeline) and one else schema(kind)
     return Question(
         task=task,
         template=template,
@@ -169,13 +178,30 @@ def make_question(config: InferConfig, task: Task, model: Checkpoint | Endpoint)
         system=config.system,
         options=config.clip if config.replies_of is None else text_alone(config.clip),
         sampling=Sampling(decode, config.temperature, longest, config.seed),
-        schema=schema(task.answer) if decode == "schema" else None,
+        schema=form if decode == "schema" else None,
         choice=label_choice(task.answer, template) if decode == "label" else None,
         model=model.identity(),
         factor=model.factor,
         thinking=config.thinking,
         second_stage=config.replies_of is not None,
     )
+
+
+def _mode(config: InferConfig, task: Task) -> str:
+    """How clips are asked about; ValueError for a mode that divides them where that makes no sense."""
+    mode = config.stream.mode
+    if mode in ("auto", "whole"):
+        return mode
+    if not isinstance(task.answer, Timeline):
+        raise ValueError(f"--mode {mode} is for timelines; task {task.name} asks for a {type(task.answer).__name__}")
+    if config.engine == "openai":
+        raise ValueError(f"--mode {mode} asks about parts of clips; an endpoint gets whole files: take --engine vllm")
+    return mode
+
+
+def _room(config: InferConfig, question: Question) -> int | None:
+    """Tokens for prompt and media, None where nobody knows."""
+    return None if config.engine == "openai" else config.vllm.max_model_len - question.sampling.max_tokens
 
 
 def label_choice(kind: AnswerKind, template: Template) -> Choice:
@@ -200,88 +226,6 @@ def load_engine(config: InferConfig, model: Checkpoint | Endpoint, samples: list
     engine = VllmEngine(model, config.vllm, config.seed, media_per_prompt=most)
     print(f"loaded in {time.monotonic() - start:.0f} s", file=sys.stderr)
     return engine
-
-
-def ask(
-    samples: list[Sample], question: Question, store: RunStore, load: Callable[[], Engine], threads: int, reask: int = 0
-) -> Counter[str]:
-    """Sends what has no reply yet through the engine into the store; returns the reasons of failures with counts.
-
-    `load()` is called when the first request needs an engine, so a finished run repeats in seconds. Each reply is on
-    disk before the next one is asked for. Replies that cannot be read are asked again up to `reask` times; a re-ask
-    that would repeat an earlier one word for word is not made.
-    """
-    loaded = cache(load)
-    failures = _ask_once(samples, question, store, loaded, threads, 0, {})
-    for attempt in range(1, reask + 1):
-        turns = unread(store.folder, attempt - 1, question.task.answer)
-        again = [sample for sample in samples if sample.id in turns]
-        if not again:
-            break
-        print(f"{len(again):,} replies cannot be read: asking again ({attempt} of {reask})", file=sys.stderr)
-        failures += _ask_once(again, question, store, loaded, threads, attempt, turns)
-    return failures
-
-
-def unread(folder: Path, attempt: int, kind: AnswerKind) -> dict[str, Messages]:
-    """Sample id -> the turns of a re-ask, for the replies of an attempt that the parser cannot read."""
-    turns: dict[str, Messages] = {}
-    for reply in read_replies(folder):
-        if reply.attempt == attempt:
-            turns.pop(reply.id, None)
-            outcome = parse(reply.text, kind) if reply.text is not None else None
-            if reply.text is not None and isinstance(outcome, Unparsed):
-                turns[reply.id] = reask_turns(reply.text, outcome.reason, kind)
-    return turns
-
-
-def _ask_once(
-    samples: list[Sample],
-    question: Question,
-    store: RunStore,
-    load: Callable[[], Engine],
-    threads: int,
-    attempt: int,
-    turns: Mapping[str, Messages],
-) -> Counter[str]:
-    failures: Counter[str] = Counter()
-    with Progress(len(samples)) as progress:
-
-        def keep(reply: Reply) -> None:
-            store.append([dataclasses.replace(reply, attempt=attempt)])
-            if reply.error:
-                failures[reply.error] += 1
-            progress.advance(failed=reply.error is not None)
-
-        def requests() -> Iterator[Request]:
-            for item in prepared(samples, question, store.is_done, threads, turns):
-                if item is None:
-                    progress.advance(skipped=True)
-                elif isinstance(item, Reply):
-                    keep(item)
-                else:
-                    yield item
-
-        stream = requests()
-        first = next(stream, None)
-        if first is None:
-            return failures
-        engine = load()
-        if attempt == 0:
-            store.note({"prompt_of_first_request": engine.prompt(first.messages), "device": _device()})
-        progress.restart()
-        for reply in engine.generate(chain([first], stream), question.sampling):
-            keep(reply)
-        store.note({"finished": _now(), "sitting": progress.line()})
-    return failures
-
-
-def _device() -> str:
-    """What the engine runs on, as far as this process knows; nothing is imported for it."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return "unknown"
-    return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else "CPU"
 
 
 def show_prompt(sample: Sample, question: Question, model: Checkpoint | Endpoint) -> str:
@@ -316,6 +260,7 @@ def _record(config: InferConfig, question: Question, root: Root) -> dict[str, An
         "engine": config.engine,
         # written where they are used, so that runs from before these options go on
         **({"thinking": True} if question.thinking else {}),
+        **({"stream": dataclasses.asdict(config.stream)} if isinstance(task.answer, Timeline) else {}),
         **({"replies_of": str(config.replies_of.resolve())} if config.replies_of else {}),
     }
 
@@ -332,12 +277,8 @@ def _facts(config: InferConfig, samples: list[Sample]) -> dict[str, Any]:
         "command": sys.argv[1:],
         "versions": installed(),
         "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), "system": platform.system()},
-        "started": _now(),
+        "started": now(),
     }
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def _stopped(store: RunStore, why: str) -> int:
@@ -346,9 +287,9 @@ def _stopped(store: RunStore, why: str) -> int:
     return 3
 
 
-def _summary(out: Path, total: int, failures: Counter[str]) -> int:
+def _summary(out: Path, total: int, unit: str, failures: Counter[str]) -> int:
     failed = sum(failures.values())
-    print(f"{total - failed:,} of {total:,} samples have a reply; next: omnimer eval {out}", file=sys.stderr)
+    print(f"{total - failed:,} of {total:,} {unit} have a reply; next: omnimer eval {out}", file=sys.stderr)
     for reason, count in failures.most_common(8):
         print(f"  {count:>5} x {reason}", file=sys.stderr)
     if failed:

@@ -110,7 +110,17 @@ def _reply(record: dict[str, Any]) -> Reply:
         value = getattr(reply, name)
         if not isinstance(value, str) and (value is not None or name in ("id", "key")):
             raise TypeError(f"{name} is {value!r}")
+    if reply.part is not None and not _is_part(reply.part):
+        raise TypeError(f"part is {reply.part!r}")
     return reply
+
+
+def _is_part(value: Any) -> bool:
+    """Whether a value names a part of a clip: its mode, index of so many, times in seconds."""
+    kinds: dict[str, Any] = {"mode": str, "index": int, "of": int, "start_s": int | float, "end_s": int | float}
+    return isinstance(value, dict) and all(
+        isinstance(value.get(name), kind) and not isinstance(value.get(name), bool) for name, kind in kinds.items()
+    )
 
 
 def read_samples(folder: Path) -> Iterator[Sample]:

@@ -24,8 +24,9 @@ class ParseConfig:
     """A task of `omnimer tasks`; its answer kind is used."""
 
     kind: str | None = None
-    """An answer kind by name: OneOf:basic7, OneOf:mer6, AnyOf:goemotions28, AnyOf:open, Record:emos, Described:open,
-    Blend:blemore6, Timeline:emos, Pick:preference, Pick:abcd, Dims:va, Official:mer_list, Official:preference."""
+    """An answer kind by name: OneOf:basic7, OneOf:mer6, OneOf:sentiment3, AnyOf:goemotions28, AnyOf:open, Record:emos,
+    Described:open, Blend:blemore6, Timeline:emos, Pick:preference, Pick:abcd, Dims:va, Dims:big5, Official:mer_list,
+    Official:preference."""
 
 
 def run(config: ParseConfig) -> int:

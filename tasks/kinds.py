@@ -13,10 +13,12 @@ from tasks.task import AnswerKind, AnyOf, Blend, Described, Dims, Official, OneO
 
 _BASIC7 = OneOf(*label_space("basic7"))
 _GOEMOTIONS = AnyOf(*label_space("goemotions28"))
+BIG5 = Dims(("extraversion", "agreeableness", "conscientiousness", "neuroticism", "openness"), 0.0, 1.0)
 
 KINDS: dict[str, AnswerKind] = {
     "OneOf:basic7": _BASIC7,
     "OneOf:mer6": OneOf(*label_space("mer6")),
+    "OneOf:sentiment3": OneOf(*label_space("sentiment3")),
     "AnyOf:goemotions28": _GOEMOTIONS,
     "AnyOf:open": AnyOf(),
     "Record:emos": Record(_BASIC7, _GOEMOTIONS),
@@ -26,6 +28,7 @@ KINDS: dict[str, AnswerKind] = {
     "Pick:preference": Pick(*label_space("preference")),
     "Pick:abcd": Pick(("A", "B", "C", "D")),
     "Dims:va": Dims(("valence", "arousal"), -1.0, 1.0),
+    "Dims:big5": BIG5,
     "Official:mer_list": Official("mer_list"),
     "Official:preference": Official("preference"),
 }

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import difflib
 
-from tasks import emos, synthetic
+from tasks import (
+    blemore,
+    emos,
+    goemotions,
+    meld,
+    mer2024,
+    mer2025,
+    mer2026,
+    mer_personality,
+    mer_unibench,
+    synthetic,
+)
 from tasks.task import Task
 
 
@@ -23,6 +34,27 @@ def _table(*rows: Task) -> dict[str, Task]:
 TASKS = _table(
     emos.BASIC7,
     emos.COMPACT,
+    mer2024.OV,
+    mer2025.SEMI,
+    mer2025.FG,
+    mer2025.DES,
+    mer_personality.PR,
+    mer2025.OV_MERD,
+    mer2026.CROSS,
+    mer2026.FG,
+    mer2026.PREFER,
+    mer_unibench.MER2023,
+    mer_unibench.MER2024,
+    mer_unibench.MELD,
+    mer_unibench.IEMOCAP,
+    mer_unibench.MOSI,
+    mer_unibench.MOSEI,
+    mer_unibench.SIMS,
+    mer_unibench.SIMSV2,
+    mer_unibench.OVMERD_PLUS,
+    blemore.BLEMORE,
+    meld.MELD,
+    goemotions.GOEMOTIONS,
     synthetic.SYNTHETIC,
     synthetic.SYNTHETIC_COMPACT,
 )

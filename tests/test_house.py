@@ -19,7 +19,9 @@ from typing import Any, get_args
 
 import pytest
 
+from eval.metrics.metric import possible
 from eval.metrics.table import METRICS
+from eval.scores import check_gold
 from omnimer import COMMANDS, main
 from prompts.render import load_template, template_names
 from tasks.kinds import KINDS
@@ -27,7 +29,8 @@ from tasks.labels import label_space, label_space_names
 from tasks.registry import TASKS
 from tasks.select import check_options, read_samples
 from tasks.synthetic import generate
-from tasks.task import AnswerKind, OneOf, Record, Root, Task
+from tasks.task import AnswerKind, Record, Root, Sample, Task, Timeline
+from tests.tasks import blemore_folder, mer_folders
 from tests.test_command_line import shown, write_run
 
 ROOT = Path(__file__).parents[1]
@@ -274,10 +277,10 @@ def test_every_task_is_coherent(task: Task) -> None:
     assert set(task.metrics) <= METRICS.keys()
     known = {label_space(name).labels for name in label_space_names()}
     assert all(labels in known for labels in label_sets(task.answer) if labels)
-    if load_template(task.template).body.count("goemotions"):
-        assert isinstance(task.answer, Record)
-    else:
-        assert isinstance(task.answer, OneOf)
+    assert all(possible(METRICS[name], task.answer) for name in task.metrics), "metrics that its answers have"
+    assert bool(task.wheels) == any(METRICS[name].part == "open" and name != "list_length" for name in task.metrics)
+    if "goemotions" in load_template(task.template).body:
+        assert isinstance(task.answer, Record | Timeline)
 
 
 @every_task
@@ -304,12 +307,24 @@ def test_every_adapter_is_a_plain_function_of_its_room(task: Task) -> None:
 
 @pytest.fixture(scope="module")
 def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Root]:
-    """Where data of a task is to be had; no media is needed to read samples."""
-    drawn = generate(tmp_path_factory.mktemp("roots") / "synthetic", clips=14, seed=2, size=64)
-    found = {"synthetic": Root(drawn)}
+    """Where data of a task is to be had, by its name or the name's first word; no media is needed to read samples."""
+    folder = tmp_path_factory.mktemp("roots")
+    found = {"synthetic": Root(generate(folder / "synthetic", clips=14, seed=2, size=64))}
     if EMOS.is_dir():
         found["emos"] = Root(EMOS)
-    return found
+    mer2025 = mer_folders.rooted(mer_folders.write_mer2025(folder / "mer2025"))
+    drawn = {
+        "mer2025": mer2025,
+        "ov-merd": mer2025,
+        "mer2026": mer_folders.rooted(mer_folders.write_mer2026(folder / "mer2026")),
+        "mer2024": mer_folders.rooted(mer_folders.write_mer2024(folder / "mer2024")),
+        "unibench": mer_folders.rooted(mer_folders.write_unibench(folder / "unibench")),
+        "meld": mer_folders.rooted(mer_folders.write_meld(folder / "meld")),
+        "goemotions": mer_folders.rooted(mer_folders.write_goemotions(folder / "goemotions")),
+        "mer2025-pr": Root(mer_folders.write_personality(folder / "personality")),
+        "blemore": mer_folders.rooted(blemore_folder.write(folder / "blemore")),
+    }
+    return found | drawn
 
 
 READ = """
@@ -320,28 +335,34 @@ from tasks.select import read_samples
 from tasks.task import Root
 print(json.dumps([
     [s.id, s.gold, s.language, dict(s.meta), [str(m.path) for m in s.media]]
-    for s in read_samples(task({name!r}), Root(Path({data!r})), "all")
+    for s in read_samples(task({name!r}), Root(Path({data!r}), None, {options!r}), {split!r})
 ]))
 """
+
+
+def with_gold(task: Task) -> str:
+    """A split of the task that has gold: all of it, train, or the last."""
+    return next((name for name in ("all", "train") if name in task.splits), task.splits[-1])
 
 
 @every_task
 def test_every_task_is_read_on_the_base_install(task: Task, roots: dict[str, Root], tmp_path: Path) -> None:
     """And its samples have what group, slices and answer kind of the task speak of."""
-    root = roots.get(task.name.split("-")[0])
+    root = roots.get(task.name) or roots.get(task.name.split("-")[0])
     if root is None:
         pytest.skip("needs the data set beside the checkout")
-    done = light(READ.format(name=task.name, data=str(root.data)), tmp_path)
+    split = with_gold(task)
+    body = READ.format(name=task.name, data=str(root.data), options=dict(root.options), split=split)
+    done = light(body, tmp_path)
     assert done.returncode == 0, done.stderr
     samples = json.loads(done.stdout)
-    assert len(samples) == task.sizes.get("all", len(samples)) > 1
-    kind = task.answer.emotion if isinstance(task.answer, Record) else task.answer
-    assert isinstance(kind, OneOf)
-    key = "emotion" if isinstance(task.answer, Record) else "label"
-    for name, gold, _, meta, media in samples:
-        assert gold[key] in kind.labels, name
+    assert len(samples) > 1
+    if not root.options:
+        assert len(samples) == task.sizes.get(split, len(samples))
+    for name, gold, language, meta, media in samples:
+        check_gold(Sample(name, gold, language=language, meta=meta), task.answer)
         assert meta[task.group] not in (None, ""), name
-        assert media, name
+        assert media or task.name == "goemotions", name
     assert len({meta[task.group] for _, _, _, meta, _ in samples}) > 1
     for slice_name in task.slices:
         assert any(

@@ -44,3 +44,8 @@ def differences(results: Sequence[RunResult]) -> dict[str, Any]:
 def published(result: RunResult) -> list[dict[str, Any]]:
     """The published tables of the run's task with the run's own numbers: {title, head, rows, notes}, all text."""
     return [dataclasses.asdict(layout) for layout in layouts(result)]
+
+
+def challenge(result: RunResult) -> list[dict[str, Any]]:
+    """What the task's challenge asks for, of this run: {title, head, rows, notes}, all text."""
+    return [dataclasses.asdict(layout) for layout in result.sections]

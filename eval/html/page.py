@@ -18,9 +18,21 @@ from typing import Any
 
 from eval.html.samples import columns, rows
 from eval.html.summary import summary
+from eval.html.timeline import timelines
 from eval.report import RunResult
 
-SCRIPTS = ("dom.js", "charts.js", "summary.js", "samples.js", "sample.js", "main.js")
+STYLES = ("page.css", "timeline.css")
+SCRIPTS = (
+    "dom.js",
+    "charts.js",
+    "summary.js",
+    "samples.js",
+    "values.js",
+    "lanes.js",
+    "timeline.js",
+    "sample.js",
+    "main.js",
+)
 # Inside a script element `<` and `>` (tags, comments) matter; the line separators are no line ends in JSON but were in
 # JavaScript; lone surrogates cannot be written as UTF-8.
 ESCAPED = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
@@ -31,7 +43,8 @@ def build(results: Sequence[RunResult]) -> str:
     """The page of the first run, with the others beside its scores and answers. ValueError without any run."""
     if not results:
         raise ValueError("no run to report: build() takes one RunResult or several")
-    style = _asset("page.css")
+    drawn = timelines(results)
+    style = "".join(map(_asset, STYLES))
     script = '(() => {\n"use strict";\n' + "\n".join(map(_asset, SCRIPTS)) + "})();\n"
     filled = {
         "csp": policy(style, script),
@@ -40,8 +53,8 @@ def build(results: Sequence[RunResult]) -> str:
         "data": "\n".join(
             [
                 _block("data-summary", summary(results)),
-                _block("data-columns", columns(results)),
-                *(_block(f"data-rows-{place}", chunk) for place, chunk in enumerate(rows(results[0]))),
+                _block("data-columns", columns(results, drawn)),
+                *(_block(f"data-rows-{place}", chunk) for place, chunk in enumerate(rows(results[0], drawn))),
             ]
         ),
     }

@@ -14,18 +14,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from eval.answers import Answer
+from eval.html.brief import brief, counts, kind_facts, mostly
 from eval.html.media import Place, place_of, roots_of, tail_of
+from eval.html.timeline import Picture
 from eval.metrics.table import label_of
 from eval.report import RunResult
-from infer.engine import Reply
+from infer.engine import Fed, Reply
 from infer.store import REPLIES, read_replies
+from infer.stream.parts import by_index
 from tasks.select import slice_value
-from tasks.task import AnswerKind, AnyOf, Blend, Described, OneOf, Pick, Record, Sample
+from tasks.task import AnswerKind, AnyOf, Blend, Described, OneOf, Pick, Record, Sample, Timeline
 
 CHUNK = 500
+NOT_DRAWN: Mapping[str, Picture] = {}
 NO_CODE = -1
 # Groups of tags, in the order in which the page offers them.
 OUTCOME, REPAIR, DROPPED, UNREADABLE, ERROR, FED = "outcome", "repair", "dropped", "unreadable", "error", "fed"
+UTTERANCES, EMOTION = "utterances", "emotion that lasts longest"
+GROUPS = (OUTCOME, UTTERANCES, EMOTION, REPAIR, DROPPED, UNREADABLE, ERROR, FED)
 SINGLE = (OneOf, Record, Pick)
 
 
@@ -39,7 +45,9 @@ def labels_in(value: Mapping[str, Any] | None, kind: AnswerKind) -> list[str]:
         case AnyOf() | Described():
             return [str(item["label"] if isinstance(item, Mapping) else item) for item in value["labels"]]
         case Blend():
-            return [str(item["emotion"]) for item in value["emotions"]]
+            return [str(item["emotion"]) for item in value["emotions"] or ()]
+        case Timeline():
+            return [label for label in kind.primary.labels if any(u["primary"] == label for u in value["utterances"])]
         case _:
             return []
 
@@ -90,8 +98,29 @@ def tags_of(sample: Sample, answer: Answer, reply: Reply | None) -> Iterator[tup
             yield FED, note
 
 
-def columns(results: Sequence[RunResult]) -> dict[str, Any]:
-    """Columns over the samples of the first run, each in sample order; the other runs give their answers beside it."""
+def _found_tags(drawn: Picture) -> Iterator[tuple[str, str]]:
+    """What a timeline can be found by beside its labels."""
+    if drawn.told is None:
+        return
+    if not drawn.told[0]:
+        yield UTTERANCES, "none answered"
+    if drawn.gold is None:
+        return
+    if drawn.found < drawn.gold[0]:
+        yield UTTERANCES, "some not found"
+    else:
+        yield UTTERANCES, "all found"
+    if drawn.found < drawn.told[0]:
+        yield UTTERANCES, "more than in gold"
+    yield EMOTION, "as in gold" if drawn.gold[1] == drawn.told[1] else "another than in gold"
+
+
+def columns(results: Sequence[RunResult], drawn: Mapping[str, Picture] = NOT_DRAWN) -> dict[str, Any]:
+    """Columns over the samples of the first run, each in sample order; the other runs give their answers beside it.
+
+    `drawn`: the timelines by sample id (`timelines`), where answers are timelines. `brief` holds gold and answers in a
+    few words for kinds whose labels do not say it. `measure`: what `confidence` holds, by which the list can be sorted.
+    """
     result = results[0]
     kind = result.task.answer
     gold = [labels_in(sample.gold, kind) for sample in result.samples]
@@ -103,22 +132,28 @@ def columns(results: Sequence[RunResult]) -> dict[str, Any]:
     codes = {label: place for place, label in enumerate(names)}
     tags = [
         list(tags_of(sample, answer, result.replies.get(sample.id)))
+        + (list(_found_tags(drawn[sample.id])) if sample.id in drawn else [])
         for sample, answer in zip(result.samples, result.answers, strict=True)
     ]
     counted = Counter(tag for found in tags for tag in found)
-    groups = (OUTCOME, REPAIR, DROPPED, UNREADABLE, ERROR, FED)
-    table = sorted(counted, key=lambda tag: (groups.index(tag[0]), -counted[tag], tag[1]))
+    table = sorted(counted, key=lambda tag: (GROUPS.index(tag[0]), -counted[tag], tag[1]))
     numbers = {tag: place for place, tag in enumerate(table)}
     return {
         "count": len(result.samples),
         "chunk": CHUNK,
+        "kind": kind_facts(kind),
         "single": isinstance(kind, SINGLE),
         "labels": list(names),
         "ids": [sample.id for sample in result.samples],
         "gold": [_code(labels, codes) for labels in gold],
         "given": [_code(labels, codes) for labels in given],
         "answered": [int(answer.value is not None) for answer in result.answers],
-        "confidence": [_short(confidence_of(answer.value)) for answer in result.answers],
+        "measure": "agreement" if isinstance(kind, Timeline) else "confidence",
+        "confidence": [
+            _short(drawn[answer.id].agreement if answer.id in drawn else confidence_of(answer.value))
+            for answer in result.answers
+        ],
+        "brief": _briefs(result, drawn),
         "tagTable": [[group, name, counted[group, name]] for group, name in table],
         "tags": [[numbers[tag] for tag in found] for found in tags],
         "slices": [_slice_column(name, result.samples) for name in result.task.slices],
@@ -127,6 +162,21 @@ def columns(results: Sequence[RunResult]) -> dict[str, Any]:
             for other, column in zip(results[1:], others, strict=True)
         ],
     }
+
+
+def _briefs(result: RunResult, drawn: Mapping[str, Picture]) -> dict[str, list[str | None]] | None:
+    """Gold and answers in a few words, and for timelines the counts of utterances; None where labels say it all."""
+    kind = result.task.answer
+    if drawn:
+        found = [drawn[sample.id] for sample in result.samples]
+        return {
+            "gold": [mostly(each.gold) for each in found],
+            "given": [mostly(each.told) for each in found],
+            "counts": [counts(each) for each in found],
+        }
+    gold = [brief(sample.gold, kind) for sample in result.samples]
+    given = [brief(answer.value, kind) for answer in result.answers]
+    return {"gold": gold, "given": given} if any(gold) or any(given) else None
 
 
 def _answers_of(other: RunResult, result: RunResult) -> list[list[str] | None]:
@@ -155,13 +205,15 @@ def media_place(result: RunResult) -> Place | None:
     return place_of(result.samples, roots_of(result.facts), result.folder)
 
 
-def rows(result: RunResult) -> Iterator[list[dict[str, Any]]]:
+def rows(result: RunResult, drawn: Mapping[str, Picture] = NOT_DRAWN) -> Iterator[list[dict[str, Any]]]:
     """The samples of a run in chunks of CHUNK, each with everything that is known of it. Empty entries are left out."""
     roots, place = roots_of(result.facts), media_place(result)
-    asked_again = _later_replies(result)
+    stored = _all_replies(result)
     chunk: list[dict[str, Any]] = []
     for sample, answer in zip(result.samples, result.answers, strict=True):
-        row = _row(sample, answer, result.replies.get(sample.id), asked_again.get(sample.id, []))
+        row = _row(sample, answer, result.replies.get(sample.id), stored.get(sample.id, []))
+        if sample.id in drawn:
+            row |= {"timeline": drawn[sample.id].data, "gold": _beside(row["gold"]), "answer": _beside(row["answer"])}
         if place is not None:
             row["media"] = [
                 {"kind": m.kind, "tail": tail_of(m, roots, place), "start": m.start_s, "end": m.end_s}
@@ -175,9 +227,17 @@ def rows(result: RunResult) -> Iterator[list[dict[str, Any]]]:
         yield chunk
 
 
-def _row(sample: Sample, answer: Answer, reply: Reply | None, later: Sequence[Reply]) -> dict[str, Any]:
+def _beside(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A timeline without its utterances, which are drawn."""
+    return None if value is None else {name: item for name, item in value.items() if name != "utterances"}
+
+
+def _row(sample: Sample, answer: Answer, reply: Reply | None, stored: Sequence[Reply]) -> dict[str, Any]:
+    parts = by_index(stored)
+    attempts = {each.attempt: each for each in stored}  # of several replies to one attempt the last counts
     first = reply or Reply(sample.id, "")
-    fed = first.fed
+    asked = [tried[0] for tried in parts.values()] if parts else [first]
+    fed = fed_in_all([each.fed for each in asked if each.text is not None])
     return {
         "text": sample.text,
         "language": sample.language,
@@ -190,12 +250,20 @@ def _row(sample: Sample, answer: Answer, reply: Reply | None, later: Sequence[Re
         "reason": answer.reason,
         "error": answer.error,
         "attempt": answer.attempt or None,
-        "reply": first.text,
-        "later": [again.text if again.text is not None else f"(failed: {again.error})" for again in later],
+        "reply": None if parts else first.text,
+        "later": [] if parts else [_text(again) for attempt, again in sorted(attempts.items()) if attempt],
+        "parts": [
+            {
+                "start": (tried[0].part or {})["start_s"],
+                "end": (tried[0].part or {})["end_s"],
+                "replies": list(map(_text, tried)),
+            }
+            for tried in parts.values()
+        ],
         "finish": first.finish,
         "usage": dict(first.usage),
         "fed": [fed.frames, round(fed.fps, 3), round(fed.audio_s, 2), fed.audio_tokens, fed.video_tokens]
-        if first.text is not None
+        if any(each.text is not None for each in asked)
         else None,
         "notes": list(fed.notes),
         "logprobs": [[label, round(value, 4)] for label, value in (first.label_logprobs or {}).items()],
@@ -203,14 +271,34 @@ def _row(sample: Sample, answer: Answer, reply: Reply | None, later: Sequence[Re
     }
 
 
-def _later_replies(result: RunResult) -> dict[str, list[Reply]]:
-    """Replies to re-asks by sample id: an answer may have been read from one of them."""
-    found: dict[str, dict[int, Reply]] = {}
-    if any(answer.attempt for answer in result.answers) and (result.folder / REPLIES).exists():
+def fed_in_all(fed: Sequence[Fed]) -> Fed:
+    """What several requests about one clip carried in all; the rate of frames is that of the first."""
+    if len(fed) < 2:
+        return fed[0] if fed else Fed()
+    return Fed(
+        frames=sum(each.frames for each in fed),
+        fps=fed[0].fps,
+        audio_s=sum(each.audio_s for each in fed),
+        audio_tokens=sum(each.audio_tokens for each in fed),
+        video_tokens=sum(each.video_tokens for each in fed),
+        notes=tuple(dict.fromkeys(note for each in fed for note in each.notes)),
+    )
+
+
+def _text(reply: Reply) -> str:
+    return reply.text if reply.text is not None else f"(failed: {reply.error})"
+
+
+def _all_replies(result: RunResult) -> dict[str, list[Reply]]:
+    """The stored replies by sample id, where there are more than the first ones: re-asks, and replies to parts."""
+    found: dict[str, list[Reply]] = {}
+    several = any(answer.attempt for answer in result.answers) or any(
+        reply.part is not None for reply in result.replies.values()
+    )
+    if several and (result.folder / REPLIES).exists():
         for reply in read_replies(result.folder):
-            if reply.attempt:
-                found.setdefault(reply.id, {})[reply.attempt] = reply
-    return {name: [reply for _, reply in sorted(attempts.items())] for name, attempts in found.items()}
+            found.setdefault(reply.id, []).append(reply)
+    return found
 
 
 def _short(value: float | None) -> float | None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from eval.html.beside import differences, published
+from eval.html.beside import challenge, differences, published
 from eval.html.charts import histogram
 from eval.html.samples import error_group, media_place, outcome, plain_json
 from eval.metrics.classification import ClassScore
@@ -22,6 +22,10 @@ ERRORS_SHOWN = 50
 # Parts of an answer that metrics measure, in the order in which the page shows them.
 TITLES = {
     "label": "single label",
+    "open": "open labels",
+    "blend": "blends",
+    "timeline": "timelines",
+    "dims": "numbers",
     "labels": "set of labels",
     "confidence": "stated confidence",
     "distribution": "label probability",
@@ -53,6 +57,7 @@ def summary(results: Sequence[RunResult]) -> dict[str, Any]:
         "missing": {row.metric: row.missing for row in rows if row.slice == ALL and row.missing},
         "differences": differences(results),
         "published": published(result),
+        "challenge": challenge(result),
         "slices": [_slice(name, rows) for name in dict.fromkeys(row.slice for row in rows)],
         "labels": list(result.scores.labels),
         "confusion": [list(row) for row in result.scores.confusion],

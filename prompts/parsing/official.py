@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prompts.parsing.outcome import Parsed, Unparsed
+from tasks.mer_tables import openset
 from tasks.task import Official
 
 _KEYS = ("a1", "a2", "same")
@@ -22,14 +23,9 @@ def official(text: str, kind: Official) -> Parsed | Unparsed:
 
 def mer_list(text: str) -> list[str]:
     """The list reader of MER2025 and MER2026. Raises IndexError for the text `[`, as the published code does."""
-    if text == "":
-        return []
-    if text[0] == "[":
-        text = text[1:]
-    if text[-1] == "]":
-        text = text[:-1]
-    pieces = text.replace("'", ",").replace('"', ",").split(",")
-    return [piece.strip() for piece in pieces if piece.strip()]
+    if text == "[":
+        raise IndexError("the published code looks for a last character behind it")
+    return openset(text)
 
 
 def mer_clean_up(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ LEGAL = {
     "transcript_kind": ("neutral", "contradicts"),
     "split": ("train", "test"),
 }
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # ids become file names
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # ids become file names
 
 
 def samples(root: Root, split: str) -> Iterator[Sample]:
@@ -89,7 +89,7 @@ def _rows(root: Root, split: str) -> Iterator[dict[str, str]]:
     path = root.data / ANNOTATIONS
     if not path.is_file():
         raise ValueError(f"{path} is missing; give the folder that it was generated in as the data")
-    rows = _read_table(path)
+    rows = read_table(path, annotation_columns())
     _check_count(root.data / MANIFEST, path, len(rows))
     seen: dict[str, int] = {}
     for number, row in enumerate(rows, start=2):  # row 1 is the header
@@ -103,11 +103,12 @@ def _rows(root: Root, split: str) -> Iterator[dict[str, str]]:
     return (row for row in rows if split in ("all", row["split"]))
 
 
-def _read_table(path: Path) -> list[dict[str, str]]:
+def read_table(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
+    """The rows of a CSV that the generator wrote; ValueError where a column is missing, or for another kind of file."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
-            missing = [name for name in annotation_columns() if name not in (reader.fieldnames or ())]
+            missing = [name for name in columns if name not in (reader.fieldnames or ())]
             if missing:
                 raise ValueError(f"columns are missing: {', '.join(missing)}; generate the data set again")
             return [dict(row) for row in reader]
@@ -133,7 +134,7 @@ def _check_row(row: dict[str, str]) -> None:
     if None in row or None in row.values():
         raise ValueError("it has more or fewer cells than the header")
     for name in ("uid", "video_id", "clip_id"):
-        if not _SAFE_NAME.fullmatch(row[name]):
+        if not SAFE_NAME.fullmatch(row[name]):
             raise ValueError(f"{name} is {row[name]!r}; legal are letters, digits, _ and -, at most 64")
     labels = label_space("basic7").labels
     legal = dict.fromkeys(("ds_label", "basic_vote_1", "basic_vote_2", "basic_vote_3"), labels) | LEGAL

@@ -56,7 +56,7 @@ def generate(
         "annotations_sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
     out.mkdir(parents=True, exist_ok=True)
-    _claim(out, manifest, text)
+    claim(out, manifest, text)
     for number, item in enumerate(plans, start=1):
         path = out / CLIPS / item.video_id / f"{item.clip_id}.mp4"
         if not path.is_file() or path.stat().st_size == 0:
@@ -107,8 +107,11 @@ def _check(clips: int, seed: int, speakers: int, contradict: float) -> None:
         raise ValueError(f"synthetic data set: contradict is {contradict}; give a share in [0, 1]")
 
 
-def _claim(out: Path, manifest: dict[str, Any], annotations: str) -> None:
-    """Write manifest and annotations into an empty folder, or verify that the folder holds exactly these."""
+def claim(out: Path, manifest: dict[str, Any], annotations: str) -> None:
+    """Write manifest and annotations into an empty folder, or verify that the folder holds exactly these.
+
+    Raises ValueError where the folder holds something else. `manifest` names the SHA-256 of the annotations.
+    """
     manifest_path, table_path = out / MANIFEST, out / ANNOTATIONS
     if manifest_path.exists():
         found = _read_manifest(manifest_path)

@@ -3,18 +3,20 @@ a test does with a page in a browser (fixtures: conftest.py)."""
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.answers import read_answers
+from eval.answers import Answer, read_answers
 from eval.html import build
 from eval.report import RunResult
-from eval.scores import score
+from eval.scores import Scores, score
 from infer.engine import Fed, Reply
-from tasks.task import Media, OneOf, Sample, Task
+from tasks.labels import label_space
+from tasks.task import AnyOf, Media, OneOf, Sample, Task, Timeline
 
 LABELS = ("calm", "happy", "tense")
 TASK = Task("mood", "7", "our lab", lambda root, split: (), OneOf(LABELS), "oneof_json", ("macro_f1", "accuracy"),
@@ -111,3 +113,73 @@ def until(page: Any, expression: str, seconds: float = 15.0) -> None:
 def shown(page: Any) -> int:
     """How many samples the list says it holds."""
     return int(page.inner_text("#count").split()[0].replace(",", ""))
+
+
+# --- timelines
+
+STREAM = Task("stream", "1", "our lab", lambda root, split: (), Timeline(OneOf(*label_space("basic7")),
+              AnyOf(*label_space("goemotions28"))), "emos_stream_json", (), "film", ("language",))  # fmt: skip
+
+
+def utterances(count: int, seconds: float, seed: int = 0, text: str = "") -> list[dict[str, Any]]:
+    """So many utterances with pauses between them in a clip of `seconds`; each hundredth states no intensity."""
+    assert isinstance(STREAM.answer, Timeline)
+    rng = random.Random(seed)  # noqa: S311 - test data
+    room = seconds / count
+    found = []
+    for number in range(count):
+        start = round(number * room + rng.random() * 0.2 * room, 3)
+        found.append({
+            "start": start,
+            "end": round(start + room * (0.5 + 0.3 * rng.random()), 3),
+            "speaker": f"speaker {number % 3}{text}",
+            "transcript_zh": f"{number} {WORDS['zh']}" if number % 2 else None,
+            "transcript_en": f"{number} {text or WORDS['en']}",
+            "primary": rng.choice(STREAM.answer.primary.labels),
+            "secondary": rng.sample(STREAM.answer.secondary.labels, 2),
+            "intensity": None if number % 100 == 99 else rng.randrange(1, 6),
+            "audio_cues": "low, slow" + text,
+            "visual_cues": None,
+            "evidence": f"evidence {number}{text}",
+        })  # fmt: skip
+    return found
+
+
+def moved(gold: Sequence[dict[str, Any]], seed: int = 1) -> list[dict[str, Any]]:
+    """An answer to these utterances: one in nine lost, starts off by up to 0.4 s, one label in three another."""
+    assert isinstance(STREAM.answer, Timeline)
+    rng = random.Random(seed)  # noqa: S311 - test data
+    found = []
+    for number, item in enumerate(gold):
+        if number % 9 != 4:
+            label = rng.choice(STREAM.answer.primary.labels) if rng.random() < 0.33 else item["primary"]
+            start = max(0.0, round(item["start"] + rng.uniform(-0.2, 0.4) * (item["end"] - item["start"]), 3))
+            found.append({**item, "start": start, "primary": label, "intensity": rng.randrange(1, 6), "parts": [0]})
+    return found
+
+
+def streams(
+    folder: Path,
+    clips: Sequence[tuple[Path | None, float, list[dict[str, Any]] | None, list[dict[str, Any]] | None]],
+    text: str = "",
+) -> RunResult:
+    """A run over timelines: of each clip its file, length, gold and answered utterances (None: no gold, no answer)."""
+    samples, answers, replies = [], [], {}
+    for number, (path, seconds, gold, told) in enumerate(clips):
+        media = () if path is None else (Media("video", path),)
+        meta = {"film": f"film {number}"} if path is not None else {"film": f"film {number}", "duration_s": seconds}
+        sample = Sample(f"clip_{number}{text}", None if gold is None else _whole(gold, text), media=media,
+                        language=("en", "zh")[number % 2], meta=meta)  # fmt: skip
+        samples.append(sample)
+        replies[sample.id] = Reply(sample.id, "k", json.dumps(told), "stop", {}, Fed(8, 2.0, seconds, 100, 144))
+        if told is None:
+            answers.append(Answer(sample.id, reason="no_answer"))
+        else:
+            answers.append(Answer(sample.id, _whole(told, text), "schema"))
+    facts = {"config": {"task": STREAM.full_name, "model": {"model": "tiny"}}, "finished": "2026-01-02T03:04:05Z"}
+    return RunResult(folder, STREAM, facts, samples, Scores([]), answers, replies)
+
+
+def _whole(said: list[dict[str, Any]], text: str) -> dict[str, Any]:
+    trend = {"dominant": "Joy", "trajectory": f"00:00-00:05: from calm to loud{text}\n00:05-00:10: and back"}
+    return {"summary": f"They talk.{text}", "trend": trend, "utterances": said}

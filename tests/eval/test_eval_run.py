@@ -59,7 +59,8 @@ def test_scores_hold_rows_details_and_options(tmp_path: Path) -> None:
     assert run(EvalConfig((folder,), resamples=50)) == 0
     found = scores_of(folder)
     assert found.keys() == {"rows", "labels", "confusion", "classes", "details", "options", "silent"}
-    assert found["options"] == {"threshold": 0.5, "answer_threshold": 0.0, "smoothing": 0.01, "bins": 10}
+    defaults = {"threshold": 0.5, "answer_threshold": 0.0, "smoothing": 0.01, "bins": 10, "wheels": ""}
+    assert found["options"] == defaults
     assert set(found["details"]) == {"all", "language=en", "language=zh", "tier=high", "tier=low"}
     whole = found["details"]["all"]
     assert sum(bins["count"] for bins in whole["reliability"]["confidence"]) == 42

@@ -1,5 +1,6 @@
-"""Every row of the table of metrics: properties that all metrics share. References are in test_metrics_reference.py,
-hand-made and published cases in test_metrics_cases.py."""
+"""Every row of the table of metrics, and the properties that those of labels and confidence share. References are in
+test_metrics_reference.py, hand-made and published cases in test_metrics_cases.py; rows of open labels, preferences,
+sentiment, dimensions and blends have theirs in test_mer_metrics.py."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import math
 import pkgutil
 import random
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,9 +24,11 @@ from eval.metrics.metric import DISTRIBUTION, holds, multiple, primary
 from eval.metrics.sums import gather, weighted
 from eval.metrics.table import METRICS, Metric, Options, Value
 from tasks.task import AnswerKind, AnyOf, OneOf, Pick, Record
+from tests.eval.test_mer_metrics import MER
 
 LABELS = ("Anger", "Disgust", "Joy", "Neutral")
-# The answer kinds that metrics of each part are checked on. A metric of another part needs a row here.
+# The answer kinds that metrics of each part are checked on. A metric of another part needs a row here, or a family in
+# test_mer_metrics.py.
 KINDS: dict[str, tuple[type[Any], ...]] = {
     "label": (OneOf, Record, Pick),
     "labels": (Record, AnyOf),
@@ -37,18 +41,25 @@ HELPERS = {
     "confidence": {"bin_of", "curve", "reliability", "risk_coverage", "stated"},
     "labelsets": {"binary", "label_scores", "share_table"},
     "metric": {
+        "dimensions",
         "has_multiple",
+        "has_open",
         "has_primary",
         "holds",
         "label_of",
         "list_of",
         "multiple",
+        "open_labels",
         "possible",
         "primary",
         "ratio",
     },
     "soft": {"distributions"},
     "sums": {"distinct", "gather", "weighted"},
+    "blend": {"presence_right", "salience_right"},
+    "dims": {"is_number", "number_table"},
+    "hitrate": {"hits"},
+    "wheelscores": {"both", "column_scores", "flat", "lists_of", "marked", "overlaps", "told_words", "words_of"},
 }
 Shares = dict[str, int]
 
@@ -124,7 +135,12 @@ class Case(NamedTuple):
         return 1 if self.metric.best == self.metric.high else -1
 
 
-CASES = {f"{m.name}-{kind.__name__}": Case(m, kind) for m in METRICS.values() for kind in KINDS.get(m.part, ())}
+CASES = {
+    f"{m.name}-{kind.__name__}": Case(m, kind)
+    for m in METRICS.values()
+    if m.name not in MER
+    for kind in KINDS.get(m.part, ())
+}
 on_every_metric = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 
 label = st.sampled_from(LABELS)
@@ -155,11 +171,16 @@ def same(one: float, other: float) -> bool:
 
 
 def test_every_metric_has_its_properties_checked() -> None:
-    assert {case.metric.name for case in CASES.values()} == METRICS.keys()
+    assert {case.metric.name for case in CASES.values()} | MER.keys() == METRICS.keys()
+
+
+def plain(value: Any) -> Any:
+    """The function behind one that was given its level, wheel or dimension."""
+    return value.func if isinstance(value, partial) else value
 
 
 def test_no_metric_function_is_missing_from_the_table() -> None:
-    used = {function for metric in METRICS.values() for function in (metric.statistics, metric.value)}
+    used = {function for metric in METRICS.values() for function in (metric.statistics, plain(metric.value))}
     found = {}
     for info in pkgutil.iter_modules(eval.metrics.__path__):
         module = importlib.import_module(f"eval.metrics.{info.name}")
@@ -185,11 +206,12 @@ def test_rows_of_the_table_are_complete() -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_function_says_its_range_best_value_undefined_case_and_reference(name: str) -> None:
-    text = inspect.getdoc(METRICS[name].value) or ""
+    text = inspect.getdoc(plain(METRICS[name].value)) or ""
     assert "NaN" in text
-    assert any(word in text.lower() for word in ("in [0, 1]", "in [0, 2]", "at least 0"))
+    assert any(word in text.lower() for word in ("in [0, 1]", "in [0, 2]", "in [-1, 1]", "at least 0"))
     assert any(word in text for word in ("best", "lower is better", "Neither end is good"))
-    assert any(word in text for word in ("Equals", "equals", "sklearn", "20", "Table 8", "KL + entropy"))
+    reference = text + METRICS[name].source if METRICS[name].part == "blend" else text
+    assert any(word in reference for word in ("Equals", "equals", "sklearn", "20", "Table 8", "KL + entropy"))
 
 
 # --- properties

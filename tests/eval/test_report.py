@@ -17,11 +17,11 @@ from eval.report import (
     markdown,
     number,
     parse_counts,
-    print_scores,
     score_rows,
     table,
 )
 from eval.scores import score
+from eval.terminal import print_scores
 from infer.engine import Fed, Reply
 from tasks.task import OneOf, Sample, Task
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
 from eval.answers import NEVER_ASKED, Answer, read_answer, read_answers
-from eval.metrics.table import METRICS
+from eval.metrics.metric import has_multiple, has_open, has_primary, multiple, primary
+from eval.metrics.table import METRICS, Options
 from eval.scores import Row, Scores, score
 from infer.engine import Reply
 from tasks.registry import TASKS
-from tasks.task import OneOf, Sample, Task
+from tasks.task import AnswerKind, Blend, Dims, OneOf, Sample, Task
+from tests.eval.wheel_set import write_wheels
 
 LABELS = ("calm", "happy", "tense")
 TASK = Task(
@@ -272,19 +277,41 @@ def test_the_order_of_the_samples_does_not_change_the_scores() -> None:
         assert one.value == pytest.approx(other.value, abs=1e-12)
 
 
+def gold_of(kind: AnswerKind) -> list[dict[str, Any]]:
+    """Some gold values of a kind, no two alike."""
+    if has_primary(kind):
+        key, labels = primary(kind)
+        return [{key: label, "goemotions": []} for label in labels]
+    if has_open(kind):
+        return [{"labels": [word], "description": None} for word in ("glad", "mad", "cheer", "proud")]
+    if has_multiple(kind):
+        key, labels = multiple(kind)
+        return [{key: [{"label": label, "confidence": 1.0}]} for label in labels[:5]]
+    if isinstance(kind, Dims):
+        return [dict.fromkeys(kind.names, kind.low + (kind.high - kind.low) * i / 4) for i in range(5)]
+    if isinstance(kind, Blend):
+        return [{"emotions": [{"emotion": label, "salience": 100}]} for label in kind.labels]
+    raise AssertionError(f"no gold is known for {type(kind).__name__}")
+
+
 @pytest.mark.parametrize("name", TASKS)
-def test_every_task_can_be_scored(name: str) -> None:
-    """Gold of the task's own kind, half of it answered."""
+def test_every_task_can_be_scored(name: str, tmp_path: Path) -> None:
+    """Gold of the task's own kind, half of it answered, and right; every metric of the task has its row."""
     task = TASKS[name]
-    key = "emotion" if hasattr(task.answer, "emotion") else "label"
-    labels = task.answer.emotion.labels if hasattr(task.answer, "emotion") else getattr(task.answer, "labels", ())
-    items = [Sample(f"s{i}", {key: label, "goemotions": []}) for i, label in enumerate(labels)]
+    options = Options(wheel_folder=write_wheels(tmp_path / "wheels"), wheels_checked=False)
+    items = [Sample(f"s{i}", gold) for i, gold in enumerate(gold_of(task.answer))]
     answers = [
         Answer(item.id, item.gold if i % 2 else None, error=None if i % 2 else "x") for i, item in enumerate(items)
     ]
-    row = rows_of(score(task, items, answers, 50))["all"]
-    assert (row.n, row.errors) == (7, 4)
-    assert row.value == pytest.approx(3 / 7)
+    rows = [row for row in score(task, items, answers, 50, options=options).rows if row.slice == "all"]
+    stated = {metric for metric in task.metrics if METRICS[metric].part in ("confidence", "distribution")}
+    assert {row.metric for row in rows} == set(task.metrics) - stated
+    for row in rows:
+        metric = METRICS[row.metric]
+        assert (row.n, row.errors) == (len(items), (len(items) + 1) // 2)
+        assert math.isnan(row.value) or metric.low <= row.value <= metric.high + 1e-12
+        if row.metric == "accuracy":
+            assert row.value == pytest.approx(len(items) // 2 / len(items))
 
 
 # --- replies to answers

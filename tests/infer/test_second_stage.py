@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from infer.asking import ask
 from infer.engine import Reply, Request, Sampling
 from infer.feed import Question, prepare
-from infer.run import LONGEST, InferConfig, ask, label_choice, make_question
+from infer.run import LONGEST, InferConfig, label_choice, make_question
 from infer.second_stage import check_template, text_alone, with_replies
 from infer.store import RunStore, read_replies
 from prompts.parsing import Parsed, parse, visible

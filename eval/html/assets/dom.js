@@ -84,3 +84,45 @@ function table(caption, head, rows, attributes) {
 }
 
 const rowHead = (...content) => h("th", { scope: "row" }, ...content);
+
+/**
+ * A long list of which only the rows in sight are drawn: `box` scrolls, `space` in it is as high as all rows, each
+ * `height` px; `draw(place)` makes a row, which page.css moves to `--y`. Returned: `set(count)` starts anew,
+ * `bring(place)` scrolls a row into sight, `drawn` are the rows there are by place.
+ */
+function lazyRows(box, space, height, draw) {
+  const AHEAD = 6; // rows drawn above and below what is in sight
+  const drawn = new Map();
+  let count = 0;
+  function refresh() {
+    const top = Math.max(0, Math.floor(box.scrollTop / height) - AHEAD);
+    const end = Math.min(count, Math.ceil((box.scrollTop + box.clientHeight) / height) + AHEAD);
+    for (const [place, element] of drawn) {
+      if (place >= top && place < end) continue;
+      element.remove();
+      drawn.delete(place);
+    }
+    for (let place = top; place < end; place += 1) {
+      if (drawn.has(place)) continue;
+      const element = draw(place);
+      element.style.setProperty("--y", `${place * height}px`);
+      drawn.set(place, element);
+      space.append(element);
+    }
+  }
+  function set(many) {
+    count = many;
+    for (const element of drawn.values()) element.remove();
+    drawn.clear();
+    space.style.setProperty("height", `${count * height}px`);
+    refresh();
+  }
+  function bring(place) {
+    if (place * height < box.scrollTop) box.scrollTop = place * height;
+    else if ((place + 1) * height > box.scrollTop + box.clientHeight) box.scrollTop = (place + 1) * height - box.clientHeight;
+    refresh();
+  }
+  box.addEventListener("scroll", () => requestAnimationFrame(refresh), { passive: true });
+  new ResizeObserver(refresh).observe(box);
+  return { set, bring, drawn };
+}

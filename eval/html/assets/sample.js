@@ -33,28 +33,53 @@ function drawSample(index, list, summary, step, close) {
   const right = isRight(columns, index);
   const tags = columns.tags[index].map((code) => columns.tagTable[code]);
   const [mark, word] = statusOf(columns, index, right, tags);
+  const head = h("header", {},
+    h("span", { class: `mark ${word}`, "aria-hidden": "true" }, mark),
+    h("div", { class: "grow" }, h("h3", { id: "sample-id" }, columns.ids[index]),
+      h("p", { class: "dim" }, `${word} · ${place < 0 ? "not in the list" : `${whole(place + 1)} of ${whole(list.shown.length)}`}`)),
+    h("div", { class: "steps" },
+      h("button", { type: "button", onclick: () => step(-1), disabled: place <= 0, "aria-label": "Previous sample", title: "previous (k)" }, "↑"),
+      h("button", { type: "button", onclick: () => step(1), disabled: place >= list.shown.length - 1, "aria-label": "Next sample", title: "next (j)" }, "↓"),
+      h("button", { type: "button", onclick: close, "aria-label": "Close the sample", title: "close (Esc)" }, "✕")));
+  const old = $("sample").querySelector("video, audio");
+  if (old) old.removeAttribute("src"); // or it goes on loading
+  if (stage) stage.close();
+  stage = null;
   const parts = [
-    h("header", {},
-      h("span", { class: `mark ${word}`, "aria-hidden": "true" }, mark),
-      h("div", { class: "grow" }, h("h3", { id: "sample-id" }, columns.ids[index]),
-        h("p", { class: "dim" }, `${word} · ${place < 0 ? "not in the list" : `${whole(place + 1)} of ${whole(list.shown.length)}`}`)),
-      h("div", { class: "steps" },
-        h("button", { type: "button", onclick: () => step(-1), disabled: place <= 0, "aria-label": "Previous sample", title: "previous (k)" }, "↑"),
-        h("button", { type: "button", onclick: () => step(1), disabled: place >= list.shown.length - 1, "aria-label": "Next sample", title: "next (j)" }, "↓"),
-        h("button", { type: "button", onclick: close, "aria-label": "Close the sample", title: "close (Esc)" }, "✕"))),
-    h("div", { class: "lead" },
-      h("div", {}, clips(row, summary.media), transcript(row)),
-      h("div", { class: "answers" }, goldPart(columns, index, row), answerPart(columns, index, row, summary))),
-    othersPart(columns, index),
+    head,
+    row.timeline ? timedParts(columns, index, row, summary) : plainParts(columns, index, row, summary),
+    row.timeline ? null : othersPart(columns, index),
     distribution(columns, index, row),
     replyPart(row),
     fedPart(row),
-    metaPart(row),
+    metaPart(columns, row),
   ];
-  const old = $("sample").querySelector("video, audio");
-  if (old) old.removeAttribute("src"); // or it goes on loading
   $("sample").replaceChildren(...parts.flat(Infinity).filter(Boolean));
   $("sample").scrollTop = 0;
+}
+
+/** Clip and text, beside them gold and answer. */
+function plainParts(columns, index, row, summary) {
+  return [
+    h("div", { class: "lead" },
+      h("div", {}, clips(row, summary.media), transcript(row)),
+      h("div", { class: "answers" }, numbersPart(columns, row), goldPart(columns, index, row), answerPart(columns, index, row, summary))),
+    optionsPart(columns, row),
+  ];
+}
+
+/** Clip, transcript and lanes that share one time; below, what is said of this moment and of the whole clip. */
+function timedParts(columns, index, row, summary) {
+  const shown = row.media && summary.media ? clips(row, summary.media) : null;
+  const player = shown && shown.querySelector("video, audio");
+  stage = timelineStage(timelineData(columns, index, row, summary), player, row.media?.[0].start ?? 0);
+  return [
+    h("div", { class: shown ? "timed" : "timed bare" }, shown, stage.lanes, stage.words),
+    stage.moment,
+    transcript(row),
+    h("div", { class: "pair answers" }, goldPart(columns, index, row), answerPart(columns, index, row, summary)),
+    stage.list,
+  ];
 }
 
 // --- the clip
@@ -108,81 +133,11 @@ function whereForm(media) {
   return form;
 }
 
-// --- text and labels
-
 function transcript(row) {
   return [
     row.context && h("div", { class: "context" }, h("h4", {}, "Before it"), row.context.map((line) => h("p", { dir: "auto" }, line))),
     row.text && h("blockquote", { dir: "auto", lang: languageTag(row.language) }, row.text),
   ];
-}
-
-function goldPart(columns, index, row) {
-  const known = codesOf(columns.gold[index]).map((code) => columns.labels[code]);
-  const votes = row.meta && Array.isArray(row.meta.votes) ? row.meta.votes.map(String) : [];
-  return h("section", { class: "box" }, h("h4", {}, "Gold"),
-    columns.single && known.length ? h("p", { class: "label" }, known.join(", ")) : null,
-    row.gold ? valueView(row.gold, columns.single ? mainKeys(row.gold) : [], new Set()) : h("p", { class: "note" }, "No gold is known."),
-    votes.length ? votesView(votes, known) : null);
-}
-
-function votesView(votes, known) {
-  const counts = new Map();
-  for (const vote of votes) counts.set(vote, (counts.get(vote) || 0) + 1);
-  const rows = [...counts].sort((a, b) => b[1] - a[1]);
-  return h("div", {}, h("h5", {}, plural(votes.length, "annotator")),
-    h("ul", { class: "bars" }, rows.map(([label, count]) => h("li", {},
-      h("span", { class: "name" }, label || "(none)"), bar(count / votes.length, `${count} of ${votes.length}`, known.includes(label) ? "goldy" : "plain")))));
-}
-
-function answerPart(columns, index, row, summary) {
-  const labels = codesOf(columns.given[index]).map((code) => columns.labels[code]);
-  const right = isRight(columns, index);
-  const head = h("h4", {}, "Answer of ", summary.run);
-  if (row.error) return h("section", { class: "box" }, head, h("p", { class: "label none" }, "The request failed"), h("pre", {}, row.error));
-  if (!row.answer) return h("section", { class: "box" }, head, h("p", { class: "label none" }, "No readable answer"), h("p", {}, `Reason: ${(row.reason || "").replaceAll("_", " ")}`));
-  const sure = row.answer.confidence;
-  const gold = new Set(labelsIn(row.gold));
-  return h("section", { class: "box" }, head,
-    columns.single ? h("p", { class: "label" }, labels.join(", "), right === null ? null : h("span", { class: `verdict ${right ? "right" : "wrong"}` }, right ? "✓ right" : "✗ wrong")) : null,
-    typeof sure === "number" ? h("ul", { class: "bars" }, h("li", {}, h("span", { class: "name" }, "confidence"), bar(sure, sure.toFixed(3), "plain"))) : null,
-    valueView(row.answer, [...(columns.single ? mainKeys(row.answer) : []), "confidence"], gold),
-    h("p", { class: "how" }, `read by: ${row.rule}`,
-      row.attempt ? h("span", { class: "chip" }, `re-ask ${row.attempt}`) : null,
-      (row.repairs || []).map((name) => h("span", { class: "chip" }, name.replaceAll("_", " "))),
-      (row.dropped || []).map((name) => h("span", { class: "chip gone" }, "dropped: ", name))));
-}
-
-// The key of the single label, which is shown large.
-const mainKeys = (value) => ["label", "emotion", "choice"].filter((key) => typeof value[key] === "string").slice(0, 1);
-
-/** All labels in the lists of a value, to mark the ones that gold and answer share. */
-function labelsIn(value) {
-  return Object.values(value || {}).filter(Array.isArray).flat()
-    .map((item) => (item && typeof item === "object" ? item.label ?? item.emotion : item)).filter((name) => typeof name === "string");
-}
-
-/** A value of any answer kind: lists of scored labels as bars, lists of names as chips, the rest as text. */
-function valueView(value, without, shared) {
-  const entries = Object.entries(value).filter(([key, item]) => !without.includes(key) && item !== null && item !== "" && !(Array.isArray(item) && !item.length));
-  return entries.length ? h("dl", {}, entries.map(([key, item]) => [h("dt", {}, key.replaceAll("_", " ")), h("dd", {}, itemView(item, shared))])) : null;
-}
-
-function itemView(item, shared) {
-  if (Array.isArray(item)) {
-    const strength = (one) => (one && typeof one === "object" ? one.confidence ?? (typeof one.salience === "number" ? one.salience / 100 : null) : null);
-    if (item.every((one) => typeof one === "string")) return item.map((one) => h("span", { class: "chip" }, shared.has(one) ? "✓ " : null, one));
-    if (item.every((one) => one && typeof one === "object" && (one.label ?? one.emotion) !== undefined && Object.keys(one).length <= 2)) {
-      return h("ul", { class: "bars" }, item.map((one) => {
-        const name = String(one.label ?? one.emotion);
-        const sure = strength(one);
-        return h("li", {}, h("span", { class: "name" }, shared.has(name) ? "✓ " : null, name), typeof sure === "number" ? bar(sure, sure.toFixed(2), shared.has(name) ? "goldy" : "plain") : null);
-      }));
-    }
-    return h("ol", {}, item.map((one) => h("li", {}, itemView(one, shared))));
-  }
-  if (item && typeof item === "object") return valueView(item, [], shared);
-  return h("span", { dir: "auto" }, String(item));
 }
 
 // --- how it came about
@@ -206,11 +161,19 @@ function distribution(columns, index, row) {
 }
 
 function replyPart(row) {
+  if (row.parts) return partReplies(row.parts);
   const texts = [row.reply, ...(row.later || [])];
   return texts.map((text, place) => (text === undefined ? null : [
     h("h4", {}, place ? `Raw reply to re-ask ${place}` : "Raw reply", !place && row.finish ? h("small", {}, ` finish: ${row.finish}`, row.usage ? `, ${Object.entries(row.usage).map(([name, count]) => `${whole(count)} ${name.replaceAll("_", " ")}`).join(", ")}` : null) : null),
     h("pre", { dir: "auto", class: "raw" }, text),
   ]));
+}
+
+/** The replies to the parts of a clip, folded. */
+function partReplies(parts) {
+  return [h("h4", {}, "Raw replies"), parts.map((part, place) => h("details", {},
+    h("summary", {}, `part ${whole(place + 1)} of ${whole(parts.length)}, ${clock(part.start, 1)} to ${clock(part.end, 1)}`),
+    part.replies.map((text, again) => [again ? h("p", { class: "note" }, `Reply to re-ask ${again}`) : null, h("pre", { dir: "auto", class: "raw" }, text)])))];
 }
 
 function fedPart(row) {
@@ -220,10 +183,14 @@ function fedPart(row) {
   return [h("h4", {}, "What was fed"), h("p", {}, facts.join(" · "), (row.notes || []).map((note) => h("span", { class: "chip" }, note)))];
 }
 
-function metaPart(row) {
-  const entries = Object.entries(row.meta || {}).filter(([key]) => key !== "votes");
+const LONG = 400; // letters of a fact that stand open
+
+function metaPart(columns, row) {
+  const apart = new Set(["votes", "language", ...optionTexts(columns, row).map(([option]) => option)]);
+  const entries = Object.entries(row.meta || {}).filter(([key]) => !apart.has(key));
   const plain = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+  const fact = (text) => (text.length <= LONG ? text : h("details", {}, h("summary", {}, `${text.slice(0, 80)}…`), text));
   return [h("h4", {}, "About the sample"), table("About the sample", null,
-    [["language", row.language], ...entries.filter(([key]) => key !== "language")].filter(([, value]) => value !== undefined)
-      .map(([key, value]) => [rowHead(key.replaceAll("_", " ")), h("td", { class: "message", dir: "auto" }, plain(value))]), { class: "settings" })];
+    [["language", row.language], ...entries].filter(([, value]) => value !== undefined)
+      .map(([key, value]) => [rowHead(key.replaceAll("_", " ")), h("td", { class: "message", dir: "auto" }, fact(plain(value)))]), { class: "settings" })];
 }

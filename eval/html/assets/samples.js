@@ -2,7 +2,6 @@
 
 const NO_ANSWER = "(no answer)";
 const ROW = 64; // height of a row in px; page.css has the same number in --row
-const AHEAD = 6; // rows drawn above and below what is in sight
 
 /**
  * A view of the samples. `columns` comes from eval/html/samples.py; `open(index, how)` is called when a sample is
@@ -11,49 +10,25 @@ const AHEAD = 6; // rows drawn above and below what is in sight
 function sampleList(columns, open, changed) {
   const rows = rowStore(columns);
   const list = { columns, rows, shown: [], filter: {}, current: -1 };
-  const drawn = new Map();
   const nothing = h("p", { class: "empty", hidden: true }, "No sample fits these filters.");
   $("list").append(nothing);
-
-  function refresh() {
-    const top = Math.max(0, Math.floor($("list").scrollTop / ROW) - AHEAD);
-    const end = Math.min(list.shown.length, Math.ceil(($("list").scrollTop + $("list").clientHeight) / ROW) + AHEAD);
-    for (const [place, element] of drawn) {
-      if (place < top || place >= end) {
-        element.remove();
-        drawn.delete(place);
-      }
-    }
-    for (let place = top; place < end; place += 1) {
-      if (drawn.has(place)) continue;
-      const element = listRow(columns, rows, list.shown[place], place, list.shown.length);
-      if (list.shown[place] === list.current) element.setAttribute("aria-selected", "true");
-      drawn.set(place, element);
-      $("space").append(element);
-    }
-  }
-
-  function redraw() {
-    for (const element of drawn.values()) element.remove();
-    drawn.clear();
-    $("space").style.setProperty("height", `${list.shown.length * ROW}px`);
-    refresh();
-  }
+  const lazy = lazyRows($("list"), $("space"), ROW, (place) => {
+    const element = listRow(columns, rows, list.shown[place], place, list.shown.length);
+    if (list.shown[place] === list.current) element.setAttribute("aria-selected", "true");
+    return element;
+  });
 
   /** Marks a sample as the current one and brings its row into sight. */
   list.select = (index) => {
     list.current = index;
     const place = list.shown.indexOf(index);
-    for (const element of drawn.values()) element.setAttribute("aria-selected", String(Number(element.dataset.index) === index));
+    for (const element of lazy.drawn.values()) element.setAttribute("aria-selected", String(Number(element.dataset.index) === index));
     if (place < 0) {
       $("list").removeAttribute("aria-activedescendant");
       return;
     }
-    const box = $("list");
-    if (place * ROW < box.scrollTop) box.scrollTop = place * ROW;
-    else if ((place + 1) * ROW > box.scrollTop + box.clientHeight) box.scrollTop = (place + 1) * ROW - box.clientHeight;
-    refresh();
-    box.setAttribute("aria-activedescendant", `row-${index}`);
+    lazy.bring(place);
+    $("list").setAttribute("aria-activedescendant", `row-${index}`);
   };
 
   list.apply = (filter) => {
@@ -61,16 +36,13 @@ function sampleList(columns, open, changed) {
     list.shown = matching(columns, rows, filter);
     $("count").textContent = list.shown.length === columns.count ? plural(columns.count, "sample") : `${whole(list.shown.length)} of ${plural(columns.count, "sample")}`;
     nothing.hidden = list.shown.length > 0;
-    redraw();
+    lazy.set(list.shown.length);
   };
 
-  list.refresh = refresh;
-  $("list").addEventListener("scroll", () => requestAnimationFrame(refresh), { passive: true });
   $("list").addEventListener("click", (event) => {
     const row = event.target.closest("[role=option]");
     if (row) open(Number(row.dataset.index));
   });
-  new ResizeObserver(refresh).observe($("list"));
   setUpFilters(columns, changed);
   return list;
 }
@@ -87,7 +59,8 @@ function rowStore(columns) {
   const text = (index) => {
     if (texts[index] === undefined) {
       const found = row(index);
-      texts[index] = [columns.ids[index], found.text, found.reply, ...(found.later || [])].filter(Boolean).join("\n").toLowerCase();
+      const parts = (found.parts || []).flatMap((part) => part.replies);
+      texts[index] = [columns.ids[index], found.text, found.reply, ...(found.later || []), ...parts].filter(Boolean).join("\n").toLowerCase();
     }
     return texts[index];
   };
@@ -137,7 +110,7 @@ function matching(columns, rows, filter) {
 function ordered(columns, found, order) {
   if (!order) return found;
   const sign = order === "sure" ? -1 : 1;
-  // Answers without a confidence come last, whichever way round.
+  // Answers without a number come last, whichever way round.
   const key = (index) => columns.confidence[index] ?? Infinity;
   return found.sort((a, b) => {
     const [one, two] = [key(a), key(b)];
@@ -173,20 +146,21 @@ function listRow(columns, rows, index, place, count) {
   const tags = columns.tags[index].map((code) => columns.tagTable[code]);
   const [mark, word] = statusOf(columns, index, right, tags);
   const row = rows.row(index);
-  const names = (code) => codesOf(code).map((one) => columns.labels[one]).join(", ");
-  const gold = names(columns.gold[index]) || MISSING;
-  const given = names(columns.given[index]);
+  const names = (column) => columns.brief?.[column][index] || codesOf(columns[column][index]).map((one) => columns.labels[one]).join(", ");
+  const gold = names("gold") || MISSING;
+  const given = names("given");
+  const words = [row.text || columns.ids[index], columns.brief?.counts?.[index]].filter(Boolean).join(" · ");
   const sure = columns.confidence[index];
   return h("div", {
     role: "option", id: `row-${index}`, "data-index": index, "aria-posinset": place + 1, "aria-setsize": count,
-    "aria-selected": "false", class: "row", vars: { "--y": `${place * ROW}px` },
+    "aria-selected": "false", class: "row",
   },
     h("span", { class: `mark ${word}`, title: word, role: "img", "aria-label": word }, mark),
     h("span", { class: "line" },
       h("span", { class: "labels" }, right ? gold : [gold, h("span", { class: "arrow" }, " → "), given || h("em", {}, columns.answered[index] ? "(see sample)" : "no answer")]),
       tags.some(([group, name]) => group === "outcome" && name === "repaired") ? h("span", { class: "chip" }, "repaired") : null,
       sure === null ? null : h("span", { class: "sure" }, sure.toFixed(2))),
-    h("span", { class: "line dim" }, h("span", { class: "words", dir: "auto", lang: languageTag(row.language) }, row.text || columns.ids[index])));
+    h("span", { class: "line dim" }, h("span", { class: "words", dir: "auto", lang: languageTag(row.language) }, words)));
 }
 
 /** A mark and its word; shape and word tell it, the colour only helps. */
@@ -213,6 +187,7 @@ function setUpFilters(columns, changed) {
   options($("gold"), [["", "all"], ...counts(columns.gold)]);
   options($("given"), [["", "all"], ...counts(columns.given), ...(silent ? [[NO_ANSWER, `no answer (${whole(silent)})`]] : [])]);
   $("right").disabled = !columns.single;
+  if (columns.measure === "agreement") options($("order"), [["", "in task order"], ["unsure", "least agreement first"], ["sure", "most agreement first"]]);
 
   const groups = new Map();
   for (const [group, name, count] of columns.tagTable) {

@@ -12,7 +12,7 @@ function section(id, title, note, ...content) {
 
 function drawReport(data, columns) {
   $("view-report").replaceChildren(...[
-    headline, comparison, publishedTables, slices, confusion, classes, labelSets, reliability, reading, failures, feeding, settings,
+    headline, comparison, challengeTables, publishedTables, slices, confusion, classes, labelSets, reliability, reading, failures, feeding, settings,
   ].map((draw) => draw(data, columns)).filter(Boolean));
 }
 
@@ -126,14 +126,23 @@ function differences(data) {
   ];
 }
 
+/** Ready tables, folded, each with its notes. */
+const readyTables = (parts, open) => parts.map((part) => h("details", { class: "part", open: open || null },
+  h("summary", {}, part.title),
+  table(part.title, part.head, part.rows.map(([name, ...cells]) => [rowHead(name), ...cells]), { class: "printed" }),
+  h("ul", { class: "notes" }, part.notes.map((text) => h("li", {}, text)))));
+
+/** What the task's challenge asks for, of this run. */
+function challengeTables(data) {
+  if (!data.challenge.length) return null;
+  return section("challenge", "What the challenge asks for", "", ...readyTables(data.challenge, true));
+}
+
 /** Tables of other people's numbers beside this run's, each with its notes. */
 function publishedTables(data) {
   if (!data.published.length) return null;
   return section("published", "Beside published results", "Rows and columns that say (published) were printed by their authors, not measured here.",
-    ...data.published.map((part) => h("details", { class: "part" },
-      h("summary", {}, part.title),
-      table(part.title, part.head, part.rows.map(([name, ...cells]) => [rowHead(name), ...cells]), { class: "printed" }),
-      h("ul", { class: "notes" }, part.notes.map((text) => h("li", {}, text))))));
+    ...readyTables(data.published, false));
 }
 
 function scoreCell(value, metric, axis) {

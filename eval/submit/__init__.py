@@ -1,0 +1,1 @@
+"""Challenge submissions: written from a run, checked by an independent reader, with a card of where they come from."""

@@ -1,0 +1,204 @@
+"""From samples to training examples: token ids, positions, and which tokens are learned.
+
+The question is rendered, tokenised and filled with media exactly as at inference; the canonical reply and the token
+that ends it follow. The loss is taken on these last tokens alone. An example that is asked about (validation) has the
+question alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from finetune.inputs import Encoded, Processor, dropped, question_for
+from finetune.recipe import Recipe
+from finetune.samples import Chosen
+from finetune.targets import confidence_of
+from finetune.towers import Prepared, Towers, ahead
+from infer.checkpoint import Checkpoint
+from infer.engine import Sampling
+from infer.feed import Question
+from infer.media import MediaError
+from prompts.schema import schema
+from tasks.task import Sample
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What one sample is to the model.
+
+    `tokens` [n] and their 3-D `positions` [3, n] (time, height, width); the last `learned` tokens are the reply with
+    its end token (0 for a question alone). `weight` multiplies their loss.
+    """
+
+    id: str
+    tokens: Tensor
+    positions: Tensor
+    learned: int
+    media: tuple[Encoded, ...]
+    weight: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A sample with its media prepared by a worker; `drop` names what is left out of it this time."""
+
+    sample: Sample
+    media: tuple[Prepared, ...]
+    drop: frozenset[str] = frozenset()
+
+
+def make_question(recipe: Recipe, chosen: Chosen, checkpoint: Checkpoint) -> Question:
+    """What is the same for all questions of the run; the same as `omnimer infer` would ask."""
+    return Question(
+        task=chosen.task,
+        template=chosen.template,
+        transcript=recipe.data.transcript,
+        system=recipe.data.system,
+        options=recipe.clip,
+        sampling=Sampling("free"),
+        schema=schema(chosen.task.answer),
+        choice=None,
+        model=checkpoint.identity(),
+        factor=checkpoint.factor,
+    )
+
+
+class Maker:
+    """Makes examples. `wait` may run in any thread, `make` in the one that holds the towers."""
+
+    def __init__(
+        self, recipe: Recipe, chosen: Chosen, question: Question, processor: Processor, towers: Towers, thinker: Any
+    ) -> None:
+        self._recipe = recipe
+        self._replies = chosen.replies
+        self._question = question
+        self._processor = processor
+        self._towers = towers
+        self._thinker = thinker
+
+    def model_identity(self) -> dict[str, Any]:
+        """What says which base model is trained."""
+        return dict(self._question.model)
+
+    def wait(self, sample: Sample, epoch: int | None = None) -> Waiting:
+        """Prepares the media of a sample; `epoch` draws which modalities are left out (None: none)."""
+        drop = frozenset[str]() if epoch is None else drop_of(sample, epoch, self._recipe)
+        return Waiting(sample, tuple(self._towers.prepare(medium) for medium in sample.media), drop)
+
+    def encoded(self, waiting: Waiting) -> tuple[Encoded, ...]:
+        """The vectors of a sample's media, whole."""
+        return tuple(self._towers.finish(one) for one in waiting.media)
+
+    def make(self, waiting: Waiting, *, learn: bool = True) -> Example:
+        """The example of a sample; with `learn` False the question alone."""
+        import torch
+
+        sample, drop = waiting.sample, waiting.drop
+        media = tuple(
+            dropped(one, video="video" not in drop, audio="audio" not in drop) for one in self.encoded(waiting)
+        )
+        question = without(self._question, drop)
+        messages = question_for(question, sample, media)
+        tokens = self._processor.tokens(messages, media, interleave=question.options.audio_in_video)
+        reply = self._processor.reply(self._replies[sample.id], messages) if learn else []
+        ids = torch.tensor([*tokens, *reply])
+        weighed = self._recipe.options.weight_by_confidence
+        return Example(
+            sample.id,
+            ids,
+            positions(self._thinker, ids, media, interleave=question.options.audio_in_video),
+            len(reply),
+            media,
+            confidence_of(sample, self._recipe.options) if weighed else 1.0,
+        )
+
+
+def without(question: Question, drop: frozenset[str]) -> Question:
+    """The question when modalities are left out: the prompt does not speak of what is not there."""
+    if not drop:
+        return question
+    video = question.options.video and "video" not in drop
+    audio = question.options.audio and "audio" not in drop
+    options = dataclasses.replace(
+        question.options,
+        audio_in_video=question.options.audio_in_video and video and audio,
+        video=video,
+        audio=audio,
+    )
+    return dataclasses.replace(question, options=options, transcript=question.transcript and "transcript" not in drop)
+
+
+def drop_of(sample: Sample, epoch: int, recipe: Recipe) -> frozenset[str]:
+    """What is left out of a sample in an epoch: drawn by seed, epoch and id alone, so the same after a resume.
+
+    Where nothing would be left, nothing is left out.
+    """
+    options = recipe.options
+    there = set()
+    if recipe.clip.video and any(medium.kind == "video" for medium in sample.media):
+        there.add("video")
+    if recipe.clip.audio and sample.media:
+        there.add("audio")
+    if recipe.data.transcript and sample.text:
+        there.add("transcript")
+    chances = {"video": options.drop_video, "audio": options.drop_audio, "transcript": options.drop_transcript}
+    drop = {name for name in there if _uniform(f"{recipe.optimiser.seed}/{epoch}/{name}/{sample.id}") < chances[name]}
+    return frozenset() if drop == there else frozenset(drop)
+
+
+def _uniform(name: str) -> float:
+    """A number in [0, 1) from a name."""
+    return int.from_bytes(hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:7], "big") / (1 << 56)
+
+
+def positions(thinker: Any, tokens: Tensor, media: Sequence[Encoded], *, interleave: bool) -> Tensor:
+    """The 3-D positions [3, n] of token ids, by the thinker's own rule, as whole numbers.
+
+    transformers gives Qwen3-Omni fractions of a step for the times of frames; vLLM cuts them off, and so does this:
+    what is learned from is what is asked with.
+    """
+    import torch
+
+    pictures = [one for one in media if one.video is not None]
+    sounds = [one for one in media if one.audio is not None]
+    found, _ = thinker.get_rope_index(
+        tokens[None],
+        None,
+        torch.tensor([one.grid for one in pictures]) if pictures else None,
+        torch.ones_like(tokens)[None],
+        interleave and bool(pictures) and bool(sounds),
+        torch.tensor([one.mels for one in sounds]) if sounds else None,
+        torch.tensor([one.seconds for one in pictures]) if pictures else None,
+    )
+    whole: Tensor = found[:, 0].floor().long() if found.is_floating_point() else found[:, 0]
+    return whole
+
+
+def media_failures(samples: Sequence[Sample], maker: Maker, threads: int, tick: Any) -> dict[str, str]:
+    """Puts every sample's media through the towers (into the cache, where there is one); sample id -> the reason why
+    its media cannot be used. `tick(failed)` is called for each."""
+
+    def attempt(sample: Sample) -> Waiting | str:
+        try:
+            return maker.wait(sample)
+        except MediaError as error:
+            return f"media: {error}"
+
+    failures: dict[str, str] = {}
+    for sample, found in zip(samples, ahead(samples, attempt, threads, 2 * threads), strict=True):
+        if isinstance(found, str):
+            failures[sample.id] = found
+        else:
+            maker.encoded(found)
+        tick(isinstance(found, str))
+    return failures

@@ -1,0 +1,123 @@
+"""What a run writes down as it goes: train.jsonl always, a progress bar, and the trackers that the recipe names."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from finetune.plan import Step
+from finetune.recipe import Recipe, record
+from infer.progress import LOG_EVERY_S
+from infer.store import read_lines, to_line, write_atomic
+
+FILE = "train.jsonl"
+# Tracker -> the package that it needs.
+TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio"}
+
+
+def check_trackers(names: tuple[str, ...]) -> list[str]:
+    """The trackers that will run: TensorBoard where it is installed; ValueError for another one that is not."""
+    found = []
+    for name in names:
+        if name not in TRACKERS:
+            raise ValueError(f"run.track {name!r}: legal are {', '.join(TRACKERS)}")
+        if importlib.util.find_spec(TRACKERS[name]) is not None:
+            found.append(name)
+        elif name != "tensorboard":
+            raise ValueError(f"run.track {name!r}: the package {TRACKERS[name]} is not installed")
+    return found
+
+
+class Log:
+    """The log of a run. Use it as a context manager. `after`: the steps done; what was logged of later ones is cut off,
+    they will be done again."""
+
+    def __init__(self, folder: Path, recipe: Recipe, after: int, total: int, *, enabled: bool) -> None:
+        self._file = folder / FILE
+        self._enabled = enabled
+        self._total = total
+        self._said = -math.inf
+        self._trackers = check_trackers(recipe.run.track) if enabled else []
+        self._handles: list[Any] = []
+        if enabled:
+            kept = [line for line in read_lines(self._file) if line["step"] <= after] if self._file.exists() else []
+            write_atomic(self._file, "".join(map(to_line, kept)))
+            self._handles = [_open(name, folder, recipe) for name in self._trackers]
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.finish()
+
+    def step(self, step: Step, numbers: dict[str, float]) -> None:
+        """A step of the optimiser."""
+        self._write({"step": step.number, "epoch": step.epoch + 1, **numbers}, "train")
+        now = time.monotonic()
+        if self._enabled and (now - self._said > LOG_EVERY_S or step.number == self._total or step.last):
+            self._said = now
+            print(
+                f"step {step.number}/{self._total}, epoch {step.epoch + 1}: loss {numbers['loss']:.4f}, "
+                f"{numbers['seconds']:.2f} s/step",
+                file=sys.stderr,
+                flush=True,
+            )
+
+    def validation(self, step: Step, numbers: dict[str, Any]) -> None:
+        """The scores after an epoch."""
+        self._write({"step": step.number, "epoch": step.epoch + 1, "validation": numbers}, "validation")
+
+    def _write(self, line: dict[str, Any], group: str) -> None:
+        if not self._enabled:
+            return
+        with self._file.open("a", encoding="utf-8", newline="\n") as stream:
+            stream.write(to_line(line))
+        numbers = line.get("validation", line)
+        scalars = {f"{group}/{name}": value for name, value in numbers.items() if isinstance(value, int | float)}
+        for handle in self._handles:
+            handle.log(scalars, line["step"])
+
+
+def curve(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a run's train.jsonl."""
+    path = folder / FILE
+    return list(read_lines(path)) if path.exists() else []
+
+
+class _TensorBoard:
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer: Any = SummaryWriter(str(folder / "tensorboard"))
+        self._writer.add_text("recipe", "```json\n" + json.dumps(record(recipe), indent=1) + "\n```")
+
+    def log(self, scalars: dict[str, float], step: int) -> None:
+        for name, value in scalars.items():
+            self._writer.add_scalar(name, value, step)
+
+    def finish(self) -> None:
+        self._writer.close()
+
+
+class _Hosted:
+    """wandb and trackio: one interface."""
+
+    def __init__(self, name: str, folder: Path, recipe: Recipe) -> None:
+        self._module = importlib.import_module(name)
+        self._module.init(project="omnimer", name=folder.name, config=record(recipe))
+
+    def log(self, scalars: dict[str, float], step: int) -> None:
+        self._module.log(scalars, step=step)
+
+    def finish(self) -> None:
+        self._module.finish()
+
+
+def _open(name: str, folder: Path, recipe: Recipe) -> Any:
+    return _TensorBoard(folder, recipe) if name == "tensorboard" else _Hosted(name, folder, recipe)

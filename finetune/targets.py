@@ -1,0 +1,98 @@
+"""The reply that is learned for a sample, character by character as constrained decoding can write it.
+
+`prompts.schema.dump` says what the canonical reply holds. Its form is another matter: under `schema` decoding vLLM
+lets no white space stand between the parts, writes Chinese as it is, and gives a number in [0, 1] at most six decimals
+(tests/finetune/test_targets.py asks the grammar compiler). A reply learned in another form could not be given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from finetune.recipe import OptionsPart
+from infer.store import to_json
+from prompts.render import Template
+from prompts.schema import dump, schema
+from tasks.task import AnswerKind, AnyOf, Described, Official, OneOf, Record, Sample, Task
+from tasks.validate import gold_problems
+
+DECIMALS = 2
+# Two of three annotators: the threshold at which eval takes a label of a set as gold.
+MOST = 0.5
+
+
+def target(sample: Sample, task: Task, template: Template, options: OptionsPart) -> str:
+    """The reply that is learned for a sample with gold.
+
+    Raises ValueError, with the reason for leaving the sample out, for gold that the task does not allow and for a
+    template whose form of reply is free text.
+    """
+    if sample.gold is None:
+        raise ValueError("no gold answer")
+    problems = gold_problems(task, [dataclasses.replace(sample, id="")])
+    if problems:
+        raise ValueError(problems[0].removesuffix(" (1: )"))
+    if "labels" in sample.gold and not sample.gold["labels"]:
+        raise ValueError("gold names no label")
+    if isinstance(task.answer, Described) and not sample.gold.get("description"):
+        raise ValueError("gold has no description")
+    value = _value(sample, task.answer, options)
+    if template.reply == "text" and not isinstance(task.answer, Official):
+        if isinstance(task.answer, OneOf):
+            return str(value["label"])
+        raise ValueError(f"template {template.name} asks for free text, of which there is no canonical form")
+    text = dump(value, task.answer)
+    return text if isinstance(task.answer, Official) else to_json(json.loads(text))
+
+
+def label_key(sample: Sample, kind: AnswerKind) -> str:
+    """What balanced sampling counts a sample as: its single label, or its labels in order."""
+    gold = sample.gold or {}
+    single = gold.get("label") or gold.get("emotion") or gold.get("choice")
+    if single:
+        return str(single)
+    listed = gold.get("labels") or gold.get("emotions") or []
+    names = [item.get("label") or item.get("emotion") if isinstance(item, Mapping) else item for item in listed]
+    return ", ".join(sorted(map(str, names)))
+
+
+def confidence_of(sample: Sample, options: OptionsPart) -> float:
+    """The confidence of a sample's label, 0 to 1; ValueError where its meta does not hold it."""
+    value = sample.meta.get(options.confidence)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"meta {options.confidence!r} is {value!r}; a confidence from 0 to 1 was expected")
+    return float(value)
+
+
+def _value(sample: Sample, kind: AnswerKind, options: OptionsPart) -> Mapping[str, Any]:
+    """The gold value with every key that a reply has, in the order of the schema; null where gold says nothing."""
+    gold = dict(sample.gold or {})
+    match kind:
+        case OneOf():
+            stated = {"confidence": _stated(sample, options)} if options.state_confidence else {}
+            return {"label": gold["label"], **stated}
+        case AnyOf(labels=labels) if labels:
+            return {"labels": _listed(gold["labels"], options)}
+        case Record():
+            gold["confidence"] = _stated(sample, options) if options.state_confidence else None
+            listed = gold.get("goemotions")
+            gold["goemotions"] = None if listed is None else _listed(listed, options)
+    keys = schema(kind)["properties"] if not isinstance(kind, Official) else gold
+    if set(keys) & set(gold):
+        return {key: gold.get(key) for key in keys}
+    return gold
+
+
+def _stated(sample: Sample, options: OptionsPart) -> float:
+    return round(confidence_of(sample, options), DECIMALS)
+
+
+def _listed(items: Iterable[Mapping[str, Any]], options: OptionsPart) -> list[dict[str, Any]]:
+    """Labels of a set, the surest first."""
+    ranked = sorted(items, key=lambda item: -(item.get("confidence") or 1.0))
+    if options.soft_labels:
+        return [{"label": one["label"], "confidence": round(one.get("confidence") or 1.0, DECIMALS)} for one in ranked]
+    return [{"label": one["label"]} for one in ranked if (one.get("confidence") or 1.0) >= MOST - 1e-9]

@@ -1,0 +1,189 @@
+"""The training loop: steps of the plan, a checkpoint now and then, held-out samples asked after each epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+from eval.metrics.table import METRICS
+from finetune import state
+from finetune.examples import Example, Waiting
+from finetune.log import Log
+from finetune.model import adapter_parameters
+from finetune.plan import Step, plan, rate
+from finetune.recipe import Recipe
+from finetune.rows import Row, group, join, learner
+from finetune.save import save_adapter
+from finetune.session import Session
+from finetune.towers import ahead
+from finetune.validate import Validation, replies_to, validate
+from infer.store import to_line, write_atomic
+from tasks.task import Sample
+
+ADAPTER, VALIDATION = "adapter", "validation"
+
+
+def train(session: Session, *, resume: bool) -> state.Progress:
+    """Trains to the end of the plan, or to an early stop; returns how far it came."""
+    import torch
+
+    recipe, accelerator = session.recipe, session.accelerator
+    steps = plan(session.chosen.train, recipe, session.chosen.task.answer)
+    parameters = adapter_parameters(session.model)
+    adamw = torch.optim.AdamW(
+        list(parameters.values()), lr=recipe.optimiser.rate, weight_decay=recipe.optimiser.weight_decay
+    )
+    module, optimiser = accelerator.prepare(learner(session.model, recipe.options.label_smoothing), adamw)
+    progress = state.Progress()
+    found = state.latest(session.folder) if resume else None
+    if found is not None:
+        progress = state.restore(found, parameters, adamw)
+        session.say(f"resumed after step {progress.step} of {len(steps)}")
+    todo = [step for step in steps if step.number > progress.step] if not progress.finished else []
+    with Log(session.folder, recipe, progress.step, len(steps), enabled=accelerator.is_main_process) as log:
+        clock = time.monotonic()
+        for step, examples in _fed(session, todo):
+            numbers = _take(session, module, optimiser, step, examples, rate(step.number, len(steps), recipe))
+            now = time.monotonic()
+            log.step(step, {**numbers, "seconds": now - clock})
+            clock = now
+            progress.step = step.number
+            progress.finished = step.number == len(steps)
+            if step.last:
+                _end_of_epoch(session, step, progress, log)
+            if step.last or step.number % recipe.run.save_every == 0:
+                accelerator.wait_for_everyone()
+                if accelerator.is_main_process:
+                    state.save(session.folder, progress, parameters, adamw)
+            if progress.finished:
+                break
+    if accelerator.is_main_process and not session.chosen.held_out:
+        save_adapter(session.model, recipe, session.folder / ADAPTER)
+    return progress
+
+
+def _fed(session: Session, steps: Sequence[Step]) -> Iterator[tuple[Step, list[Example]]]:
+    """Each step with this process's examples, read ahead by worker threads."""
+    index, count = session.accelerator.process_index, session.accelerator.num_processes
+    # A process that a small last step leaves without a sample computes one of another's, and counts it for nothing.
+    shares = [(step, step.samples[index::count] or step.samples[:1]) for step in steps]
+    pairs = [(step, sample) for step, share in shares for sample in share]
+
+    def work(pair: tuple[Step, Sample]) -> Example | Waiting:
+        waiting = session.maker.wait(pair[1], pair[0].epoch)
+        # What is on disk needs no tower: the worker goes all the way.
+        return session.maker.make(waiting) if all(one.encoded for one in waiting.media) else waiting
+
+    threads = session.recipe.run.threads
+    stream = ahead(pairs, work, threads, 2 * threads + session.recipe.step_examples)
+    for step, share in shares:
+        found = [next(stream) for _ in share]
+        made = [session.maker.make(one) if isinstance(one, Waiting) else one for one in found]
+        counted = index < len(step.samples)
+        yield step, made if counted else [replace(one, weight=0.0) for one in made]
+
+
+def _take(
+    session: Session, module: Any, optimiser: Any, step: Step, examples: list[Example], learning_rate: float
+) -> dict[str, float]:
+    """One step of the optimiser over the examples; what is to be logged."""
+    import torch
+
+    recipe, accelerator = session.recipe, session.accelerator
+    module.train()
+    rows = _rows(examples, recipe, accelerator)
+    learned = torch.tensor(sum(one.learned for one in examples if one.weight), device=accelerator.device)
+    total = max(int(accelerator.reduce(learned).item()), 1)
+    summed = torch.zeros((), device=accelerator.device)
+    for place, row in enumerate(rows):
+        with nullcontext() if place == len(rows) - 1 else accelerator.no_sync(module):
+            loss = module(row.to(accelerator.device))
+            # Processes' gradients are averaged; the mean over the step's tokens is wanted.
+            accelerator.backward(loss * accelerator.num_processes / total)
+        summed += loss.detach()
+    norm = accelerator.clip_grad_norm_(module.parameters(), recipe.optimiser.clip_norm or math.inf)
+    for part in optimiser.param_groups:
+        part["lr"] = learning_rate
+    optimiser.step()
+    optimiser.zero_grad()
+    return {
+        "loss": float(accelerator.reduce(summed).item()) / total,
+        "rate": learning_rate,
+        "norm": float(norm),
+        "examples": len(step.samples),
+        "learned": total,
+        "tokens": sum(map(len, examples)),
+        "rows": len(rows),
+    }
+
+
+def _rows(examples: Sequence[Example], recipe: Recipe, accelerator: Any) -> list[Row]:
+    """The examples as rows; as many in every process, since some ways of sharing a model count on it."""
+    import torch
+
+    places = group([len(one) for one in examples], recipe.options.pack_tokens, recipe.optimiser.batch)
+    rows = [join([examples[place] for place in row]) for row in places]
+    if accelerator.num_processes > 1:
+        count = torch.tensor([len(rows)], device=accelerator.device)
+        most = int(accelerator.gather(count).max().item())
+        rows += [replace(rows[0], weights=torch.zeros_like(rows[0].weights))] * (most - len(rows))
+    return rows
+
+
+def _end_of_epoch(session: Session, step: Step, progress: state.Progress, log: Log) -> None:
+    """Asks about the held-out samples, keeps the adapter if it is the best, and decides about an early stop."""
+    accelerator = session.accelerator
+    if not session.chosen.held_out:
+        return
+    found = _ask(session)
+    metric = METRICS[found.metric]
+    # Scores are compared with the better one higher.
+    score = -found.value if metric.best == metric.low else found.value
+    better = progress.best is None or score > progress.best
+    progress.worse = 0 if better else progress.worse + 1
+    if better:
+        progress.best, progress.best_epoch = score, step.epoch + 1
+    patience = session.recipe.validation.patience
+    if patience and progress.worse >= patience and not progress.finished:
+        progress.finished = True
+        session.say(f"stopped: {patience} epoch(s) without a better {found.metric}")
+    if not accelerator.is_main_process:
+        return
+    if better:
+        save_adapter(session.model, session.recipe, session.folder / ADAPTER)
+    folder = session.folder / VALIDATION
+    folder.mkdir(exist_ok=True)
+    lines = [to_line({"id": name, "text": text}) for name, text in found.replies.items()]
+    write_atomic(folder / f"epoch-{step.epoch + 1}.jsonl", "".join(lines))
+    numbers = {name: getattr(found, name) for name in ("metric", "value", "low", "high", "n", "unparsed")}
+    log.validation(step, {**numbers, "best": better})
+    session.say(f"epoch {step.epoch + 1}: {metric.title} {found.value:.4f} on {found.n} held-out samples")
+
+
+def _ask(session: Session) -> Validation:
+    """The model's replies to the held-out samples, each process its share, scored."""
+    from accelerate.utils import gather_object
+
+    accelerator, recipe, maker = session.accelerator, session.recipe, session.maker
+    samples = session.chosen.held_out
+    own = samples[accelerator.process_index :: accelerator.num_processes]
+    threads = recipe.run.threads
+    questions = (maker.make(one, learn=False) for one in ahead(own, maker.wait, threads, 2 * threads))
+    tokenizer = session.processor.tokenizer
+    replies = replies_to(
+        session.model,
+        questions,
+        lambda ids: str(tokenizer.decode(ids, skip_special_tokens=True)),
+        session.end,
+        recipe.validation.batch,
+        recipe.validation.max_tokens,
+    )
+    merged: dict[str, str] = {}
+    for part in gather_object([replies]):
+        merged |= part
+    ordered = {sample.id: merged[sample.id] for sample in samples}
+    return validate(session.chosen.task, samples, ordered, recipe.optimiser.seed)

@@ -1,0 +1,216 @@
+"""How a clip is divided into parts in each mode, and what a part's question holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from infer.decode import ClipInfo
+from infer.feed import PART, Question
+from infer.media import probe
+from infer.stream.parts import Part, clock
+from infer.stream.pauses import HOP_S, loudness, quietest, speech
+from infer.stream.windows import MOST_OVERLAP, SHORTEST_S, cut_between, fits_whole, longest_window, plan_windows
+from prompts.schema import Schema, schema
+from tasks.task import Media, Sample, Timeline
+
+if TYPE_CHECKING:
+    from infer.stream.pauses import Levels
+
+Segment = tuple[float, float, str]
+Mode = Literal["auto", "whole", "windows", "given", "online"]
+TEMPLATES = {"given": "stream_given_json", "online": "stream_online_json"}
+# Tokens kept free for what a window is told of those before: a summary, and so much a recalled utterance.
+SUMMARY_TOKENS, RECALL_TOKENS = 256, 64
+# Letters a token, at the least: English has four, a JSON Schema three, Chinese one or more.
+LETTERS_A_TOKEN = 3
+# A shorter utterance is fed with a little of its surroundings.
+SHORTEST_MEDIA_S = 1.0
+RANGE = r"^[0-9]{2,3}:[0-5][0-9]-[0-9]{2,3}:[0-5][0-9]$"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """How clips are asked about whose answer is a timeline."""
+
+    mode: Mode = "auto"
+    """whole: one question a clip. windows: one after another, each told what came before. given: each utterance by
+    itself, its times being known. online: each utterance as it ends, without what follows. auto: whole where the clip
+    fits the model, else windows."""
+    window_s: float = 60.0
+    """Longest window in seconds; shorter where the model has room for less."""
+    overlap_s: float = 5.0
+    """Seconds that a window shares with the one before; at most a quarter of a window."""
+    horizon_s: float = 30.0
+    """Seconds before the end of an utterance that are fed online."""
+    recall: int = 6
+    """Utterances before (given: before and after) that a part is told of."""
+    segments: Literal["auto", "sentences", "gold", "sound"] = "auto"
+    """Where the times of utterances come from (given, online): sentence times of the data, the gold timeline, or the
+    loudness of the sound. auto: sentence times where there are any, else the sound."""
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.window_s) or self.window_s < SHORTEST_S:
+            raise ValueError(f"--window-s is {self.window_s}; it has to be at least {SHORTEST_S:g}")
+        if not 0 <= self.overlap_s <= MOST_OVERLAP * self.window_s:
+            raise ValueError(f"--overlap-s is {self.overlap_s}; legal is 0 to a quarter of --window-s {self.window_s}")
+        if not math.isfinite(self.horizon_s) or self.horizon_s < SHORTEST_MEDIA_S:
+            raise ValueError(f"--horizon-s is {self.horizon_s}; it has to be at least {SHORTEST_MEDIA_S:g}")
+        if self.recall < 0:
+            raise ValueError(f"--recall is {self.recall}; it has to be 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a part is told: a summary of the clip so far, and utterances around it, a line each."""
+
+    summary: str = ""
+    lines: tuple[str, ...] = ()
+
+
+def plan(sample: Sample, question: Question, options: StreamOptions, room: int | None) -> list[Part]:
+    """The parts that a clip is asked about in; none where it is asked about as a whole, as all are whose answer is no
+    timeline.
+
+    `room`: tokens for prompt and media (None: not known, whatever is sent fits). Raises MediaError for a clip that
+    cannot be read, ValueError for one that cannot be divided so.
+    """
+    fed = question.options.video or question.options.audio
+    if options.mode == "whole" or not isinstance(question.task.answer, Timeline) or not sample.media or not fed:
+        return []
+    medium = sample.media[0]
+    info = probe(medium.path)
+    begin = medium.start_s or 0.0
+    clip = replace(info, duration_s=min(medium.end_s or math.inf, info.duration_s) - begin)
+    room = None if room is None else room - text_tokens(question, sample)
+    if options.mode == "auto" and (room is None or fits_whole(clip, question.options, question.factor, room)):
+        return []
+    if options.mode in ("auto", "windows"):
+        return _windows(sample, clip, question, options, room)
+    return _utterances(sample, clip, question, options, room)
+
+
+def _windows(
+    sample: Sample, clip: ClipInfo, question: Question, options: StreamOptions, room: int | None
+) -> list[Part]:
+    window_s = options.window_s
+    if room is not None:
+        room -= SUMMARY_TOKENS + options.recall * RECALL_TOKENS
+        window_s = longest_window(clip, window_s, question.options, question.factor, room)
+    overlap_s = min(options.overlap_s, MOST_OVERLAP * window_s)
+    sentences = [(start, end) for start, end, _ in _sentences(sample)]
+    cut = partial(cut_between, sentences) if sentences else partial(quietest, _levels(sample.media[0], clip))
+    spans = plan_windows(round(clip.duration_s, 3), window_s, overlap_s, cut)
+    return [
+        Part(sample, "windows", k, len(spans), *span, media=span, clip_s=clip.duration_s)
+        for k, span in enumerate(spans)
+    ]
+
+
+def _utterances(
+    sample: Sample, clip: ClipInfo, question: Question, options: StreamOptions, room: int | None
+) -> list[Part]:
+    segments = _segments(sample, clip, options.segments)
+    if not segments:
+        raise ValueError(f"no utterance is known or heard in it; --mode {options.mode} needs their times")
+    horizon_s = options.horizon_s
+    if room is not None and options.mode == "online":
+        room -= options.recall * RECALL_TOKENS
+        horizon_s = longest_window(clip, horizon_s, question.options, question.factor, room)
+    parts = []
+    for index, (start, end, text) in enumerate(segments):
+        span = _fed(start, end, clip.duration_s)
+        if options.mode == "online":
+            span = (round(max(0.0, min(end - horizon_s, span[0])), 3), min(end, clip.duration_s))
+        parts.append(Part(sample, options.mode, index, len(segments), start, end, span, clip.duration_s, text))
+    return parts
+
+
+def _fed(start: float, end: float, duration_s: float) -> tuple[float, float]:
+    """What is fed of an utterance: all of it, and at least a second within the clip."""
+    missing = max(0.0, SHORTEST_MEDIA_S - (end - start)) / 2
+    begin = max(0.0, min(start - missing, duration_s - SHORTEST_MEDIA_S))
+    return round(begin, 3), round(min(duration_s, max(end + missing, begin + SHORTEST_MEDIA_S)), 3)
+
+
+def _segments(sample: Sample, clip: ClipInfo, source: str) -> list[Segment]:
+    """The utterances of a clip by time, each at another place."""
+    told = _sentences(sample) if source in ("auto", "sentences") else []
+    if source == "gold" and sample.gold is not None:
+        told = [(each["start"], each["end"], spoken(each, sample.language)) for each in sample.gold["utterances"]]
+    if source == "sound" or (source == "auto" and not told):
+        told = [(start, end, "") for start, end in speech(_levels(sample.media[0], clip))]
+    places = {(start, end): (start, end, text) for start, end, text in told if end > start and start < clip.duration_s}
+    return sorted(places.values())
+
+
+def _sentences(sample: Sample) -> list[Segment]:
+    return [(float(start), float(end), str(text)) for start, end, text in sample.meta.get("sentences") or ()]
+
+
+def _levels(medium: Media, clip: ClipInfo) -> Levels:
+    """Loudness over the part of a file that is the clip."""
+    begin = round((medium.start_s or 0.0) / HOP_S)
+    return loudness(medium.path)[begin : begin + round(clip.duration_s / HOP_S)]
+
+
+def text_tokens(question: Question, sample: Sample) -> int:
+    """About how many tokens the text of a question has, rather too many than too few."""
+    shown = replace(sample, meta={**sample.meta, "part_span": "00:00-00:00"})
+    items = [item for message in question.messages(shown) for item in message["content"]]
+    text = "".join(item.get("text", "") for item in items)
+    wide = sum(not letter.isascii() for letter in text)
+    return wide + math.ceil((len(text) - wide) / LETTERS_A_TOKEN) + 64  # and what the chat template adds
+
+
+def spoken(utterance: Mapping[str, Any], language: str) -> str:
+    """What is said in an utterance, in the clip's language if that is there."""
+    first, second = ("transcript_zh", "transcript_en") if language == "zh" else ("transcript_en", "transcript_zh")
+    return str(utterance.get(first) or utterance.get(second) or "")
+
+
+def part_sample(part: Part, told: Told) -> Sample:
+    """The sample that a part is asked as: its stretch of the media, its text, and what it is told.
+
+    For templates, `meta` holds part_number and part_count (windows), part_from, part_to and part_clip (MM:SS),
+    part_summary, and part_span: the utterance within what is fed.
+    """
+    begin, end = part.media
+    media = tuple(
+        replace(medium, start_s=(medium.start_s or 0.0) + begin, end_s=(medium.start_s or 0.0) + end)
+        for medium in part.clip.media
+    )
+    meta: dict[str, Any] = {name: value for name, value in part.clip.meta.items() if name != "sentences"}
+    meta[PART] = [part.mode, part.index, part.start_s, part.end_s]
+    if part.mode == "windows":
+        meta |= {"part_number": part.index + 1, "part_count": part.of, "part_summary": told.summary}
+        meta |= {"part_from": clock(begin), "part_to": clock(end), "part_clip": clock(part.clip_s)}
+    else:
+        meta["part_span"] = f"{clock(part.start_s - begin)}-{clock(math.ceil(part.end_s - begin))}"
+    return replace(part.clip, id=part.name, gold=None, text=part.text, media=media, context=told.lines, meta=meta)
+
+
+def utterance_schema(kind: Timeline) -> Schema:
+    """The schema of a reply to one utterance whose times are given: a timeline of it, without what concerns the whole.
+
+    A reply within it is within the schema of `kind`.
+    """
+    whole = schema(kind)
+    known = whole["properties"]["utterances"]["items"]
+    wanted = ("timestamp_range", "primary_7class", "secondary_Goemotions", "intensity")
+    fields = {name: known["properties"][name] for name in wanted}
+    fields |= {"timestamp_range": {"type": "string", "pattern": RANGE}}
+    nothing = {"type": "null"}
+    trend = dict.fromkeys(whole["properties"]["overall_emotion_trend"]["properties"], nothing)
+    one = {**known, "properties": fields, "required": list(wanted)}
+    return {
+        **whole,
+        "properties": {
+            "summary": nothing,
+            "overall_emotion_trend": {**whole["properties"]["overall_emotion_trend"], "properties": trend},
+            "utterances": {"type": "array", "items": one, "minItems": 1, "maxItems": 1},
+        },
+    }
