@@ -167,7 +167,7 @@ def update_of(name: str, updates: Mapping[str, Update], experts: int) -> tuple[s
 
 def _weights_folder(model: str) -> Path:
     """The folder of a checkpoint with all its files; a hub name is downloaded, or found in the cache."""
-    if Path(model).is_dir():
+    if model and Path(model).is_dir():
         return Path(model)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError

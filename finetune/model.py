@@ -32,7 +32,7 @@ FEED_FORWARD = ("gate_proj", "up_proj", "down_proj")
 EXPERTS = ("mlp.experts.gate_up_proj", "mlp.experts.down_proj")
 
 
-def load_thinker(checkpoint: Checkpoint, part: ModelPart, device: str) -> Any:
+def load_thinker(checkpoint: Checkpoint, part: ModelPart, device: str | torch.device) -> Any:
     """The frozen thinker of a checkpoint on `device`, in evaluation mode.
 
     Raises ValueError for 4-bit weights of a mixture of experts: its fused experts would stay as they are.
@@ -41,6 +41,7 @@ def load_thinker(checkpoint: Checkpoint, part: ModelPart, device: str) -> Any:
     import torch
     import transformers
 
+    device = torch.device(device)
     if part.quantise == "nf4" and checkpoint.family == "qwen3_omni_moe":
         raise ValueError(
             "model.quantise nf4: bitsandbytes packs linear layers, and the experts of this family, nearly all of its "
@@ -49,7 +50,10 @@ def load_thinker(checkpoint: Checkpoint, part: ModelPart, device: str) -> Any:
         )
     config_name, class_name = CLASSES[checkpoint.family]
     config = getattr(transformers, config_name).from_pretrained(checkpoint.model)
-    options: dict[str, Any] = {"dtype": weight_type(part, device), "attn_implementation": attention(part, device)}
+    options: dict[str, Any] = {
+        "dtype": weight_type(part, device.type),
+        "attn_implementation": attention(part, device.type),
+    }
     if part.quantise == "nf4":
         options["quantization_config"] = _nf4(options["dtype"])
         options["device_map"] = {"": device}
@@ -57,12 +61,12 @@ def load_thinker(checkpoint: Checkpoint, part: ModelPart, device: str) -> Any:
     thinker = getattr(transformers, class_name).from_pretrained(checkpoint.model, config=config, **options)
     thinker.requires_grad_(False)
     if part.quantise == "none":
-        thinker.to(torch.device(device))
+        thinker.to(device)
     return thinker.eval()
 
 
 def weight_type(part: ModelPart, device: str) -> torch.dtype:
-    """The type of the frozen weights."""
+    """The type of the frozen weights on a kind of device (cpu, cuda)."""
     import torch
 
     if part.dtype == "auto":
@@ -71,7 +75,7 @@ def weight_type(part: ModelPart, device: str) -> torch.dtype:
 
 
 def attention(part: ModelPart, device: str) -> str:
-    """The attention implementation that `auto` stands for here."""
+    """The attention implementation that `auto` stands for on a kind of device (cpu, cuda)."""
     if part.attention != "auto":
         return part.attention
     import importlib.util
@@ -109,7 +113,8 @@ def target_regex(part: LoraPart) -> str:
 def add_lora(thinker: Any, recipe: Recipe) -> Any:
     """Wraps the thinker in PEFT with a fresh adapter, initialised from the recipe's seed.
 
-    Raises ValueError when the adapter would touch anything but the language layers, or nothing.
+    Raises ValueError when the adapter would touch anything but the language layers, or nothing, and for experts that
+    the model does not have.
     """
     import torch
 
@@ -122,19 +127,24 @@ def add_lora(thinker: Any, recipe: Recipe) -> Any:
     if recipe.lora.experts and recipe.lora.dropout:
         raise ValueError("lora.experts takes lora.dropout = 0: an update of a fused parameter has no input to drop")
     wanted = re.compile(target_regex(recipe.lora))
+    modules = [name for name, _ in thinker.named_modules() if wanted.match(name)]
+    if not modules and not recipe.lora.experts:
+        raise ValueError(
+            f"lora.modules {list(recipe.lora.modules)} would touch nothing in this model"
+            + ("; its gate, up and down are fused experts: lora.experts = true" if fused else "")
+        )
     config = LoraConfig(
         r=recipe.lora.r,
         lora_alpha=recipe.lora.alpha,
         lora_dropout=recipe.lora.dropout,
-        target_modules=[name for name, _ in thinker.named_modules() if wanted.match(name)],
+        target_modules=modules,
         target_parameters=list(EXPERTS) if recipe.lora.experts else None,
     )
     torch.manual_seed(recipe.optimiser.seed)
     model = get_peft_model(thinker, config)
-    modules = adapted_modules(model)
-    stray = [name for name in modules if not re.match(LAYERS, name)]
-    if stray or not modules:
-        raise ValueError(f"the adapter would touch {stray[0] if stray else 'nothing'}: language layers alone are legal")
+    stray = [name for name in adapted_modules(model) if not re.match(LAYERS, name)]
+    if stray:
+        raise ValueError(f"the adapter would touch {stray[0]}: language layers alone are legal")
     return model
 
 

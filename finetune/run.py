@@ -26,6 +26,7 @@ from typing import Annotated
 
 import tyro
 
+from finetune.log import check_trackers
 from finetune.recipe import Recipe, check, find, load, record, shipped
 from infer.store import RUN, _differences, _Lock, read_run, to_json, to_line, write_atomic
 from infer.versions import check_versions, installed
@@ -127,6 +128,7 @@ def fit(recipe: Recipe, folder: Path, *, resume: bool = False) -> int:
     Raises ValueError for a recipe that does not fit its data or model, and for a directory that holds another run.
     """
     with held(folder):
+        check_trackers(recipe.run.track)
         begin(recipe, folder, resume=resume)
         from finetune.card import write_card
         from finetune.model import adapted_modules, describe_modules

@@ -4,7 +4,7 @@ The weights are named as on the full model (`base_model.model.thinker.model.laye
 others out without a word. Plain PEFT loads the folder both ways:
 
     PeftModel.from_pretrained(full_model, folder)
-    PeftModel.from_pretrained(thinker, folder, key_mapping={r"^base_model\\.model\\.thinker\\.": "base_model.model."})
+    PeftModel.from_pretrained(thinker, folder, key_mapping=THINKER_KEYS)
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from finetune.recipe import Recipe
 from infer.adapters import CONFIG, WEIGHTS, check_adapter
 from infer.store import to_json, write_atomic
 
+THINKER_KEYS = {r"^thinker\.": ""}
+# What is never adapted. PEFT 0.21 makes bare names of `target_modules` for Qwen3-Omni, which the towers have too.
+OTHER_PARTS = r"(.*\.)?(audio_tower|visual|talker|token2wav|code2wav)\..*"
 BARE, FULL = "base_model.model.model.layers.", "base_model.model.thinker.model.layers."
 
 
@@ -58,6 +61,7 @@ def adapter_config(recipe: Recipe) -> dict[str, Any]:
         "lora_dropout": lora.dropout,
         "bias": "none",
         "target_modules": target_regex(lora),
+        "exclude_modules": OTHER_PARTS,
         "target_parameters": list(EXPERTS) if lora.experts else None,
         "inference_mode": True,
     }

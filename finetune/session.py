@@ -17,6 +17,8 @@ from infer.checkpoint import Checkpoint
 from infer.progress import Progress
 
 CACHE = "towers"
+# accelerate's ways of running in which each process has the whole model: one process, and DDP.
+WHOLE = ("NO", "MULTI_CPU", "MULTI_GPU")
 
 
 @dataclass(slots=True)
@@ -54,7 +56,13 @@ def open_session(recipe: Recipe, folder: Path) -> Session:
     from accelerate import Accelerator
 
     accelerator = Accelerator(mixed_precision=_mixed_precision(recipe))
-    thinker = load_thinker(checkpoint, recipe.model, str(accelerator.device))
+    if accelerator.distributed_type.value not in WHOLE:
+        raise ValueError(
+            f"accelerate is set to {accelerator.distributed_type.value}, which cuts the model up over processes; here "
+            "each process holds it whole (finetune/launch/ddp.yaml). Once the towers are cached and freed, what is "
+            "left is the frozen language layers and a small adapter"
+        )
+    thinker = load_thinker(checkpoint, recipe.model, accelerator.device)
     cache = (recipe.run.cache_folder or folder / CACHE) if recipe.run.cache else None
     towers = Towers(thinker, processor, recipe.clip, cache)
     model = add_lora(thinker, recipe)

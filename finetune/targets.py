@@ -15,8 +15,8 @@ from typing import Any
 from finetune.recipe import OptionsPart
 from infer.store import to_json
 from prompts.render import Template
-from prompts.schema import dump, schema
-from tasks.task import AnswerKind, AnyOf, Described, Official, OneOf, Record, Sample, Task
+from prompts.schema import UTTERANCE_KEYS, dump, schema
+from tasks.task import AnswerKind, AnyOf, Described, Dims, Official, OneOf, Record, Sample, Task, Timeline
 from tasks.validate import gold_problems
 
 DECIMALS = 2
@@ -80,10 +80,16 @@ def _value(sample: Sample, kind: AnswerKind, options: OptionsPart) -> Mapping[st
             gold["confidence"] = _stated(sample, options) if options.state_confidence else None
             listed = gold.get("goemotions")
             gold["goemotions"] = None if listed is None else _listed(listed, options)
-    keys = schema(kind)["properties"] if not isinstance(kind, Official) else gold
-    if set(keys) & set(gold):
-        return {key: gold.get(key) for key in keys}
-    return gold
+        case Dims(names=names):
+            return {name: None if gold[name] is None else round(gold[name], DECIMALS) for name in names}
+        case Timeline():
+            trend = {"dominant": None, "trajectory": None} | dict(gold.get("trend") or {})
+            blank = dict.fromkeys(UTTERANCE_KEYS.values())
+            spoken = [blank | dict(each) for each in gold["utterances"]]
+            return {"summary": gold.get("summary"), "trend": trend, "utterances": spoken}
+        case Official():
+            return gold
+    return {key: gold.get(key) for key in schema(kind)["properties"]}
 
 
 def _stated(sample: Sample, options: OptionsPart) -> float:

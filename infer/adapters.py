@@ -161,9 +161,9 @@ def _misfits(shapes: Mapping[str, tuple[int, ...]], text: Mapping[str, Any]) -> 
         layer, module, part = int(found[1]), found[2], found[3]
         if layers is not None and layer >= layers:
             yield f"it adapts layer {layer}, and the model has {layers} (0 to {layers - 1})"
-        if module not in sizes:
+        if sizes and module not in sizes:
             yield f"it adapts {module}, which the model does not have"
-        elif sizes[module][part == "B"] != (there := shape[1] if part == "A" else shape[0]):
+        elif sizes and sizes[module][part == "B"] != (there := shape[1] if part == "A" else shape[0]):
             yield f"{module} takes {sizes[module][part == 'B']} there, the adapter has {there}"
 
 

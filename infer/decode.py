@@ -29,6 +29,8 @@ TIMED = ("mov", "matroska", "flac", "wav", "avi")
 MISSING_SHARE, MISSING_S, MISSING_FRAMES = 0.02, 0.25, 2
 # A hole in the sound longer than this (lost packets) is filled with silence, so that what follows stays in time.
 HOLE_S, MAX_PACKET_S = 0.05, 1.0
+# Some containers seek to any packet: where decoding cannot begin there, it begins so much earlier.
+FARTHER_S = 20.0
 
 
 class MediaError(ValueError):
@@ -130,7 +132,7 @@ class Ear:
             self._bad += 1
             self._lost_s += min(float((packet.duration or 0) * packet.time_base), MAX_PACKET_S)
         for found in frames or ():
-            frame = self._from_onset(found) if self._waiting and self._onset is not None else found
+            frame = self._aligned(found, self._onset) if self._waiting and self._onset is not None else found
             if frame is None:
                 continue
             self._fill_hole(frame)
@@ -139,6 +141,11 @@ class Ear:
             except ValueError:  # rate or layout change in mid-file
                 self._add(self._flush())
                 self._add(self._resample(frame))
+
+    @property
+    def heard(self) -> bool:
+        """Whether there was any sound so far."""
+        return self._length > 0
 
     def sound(self) -> NDArray[np.float32] | None:
         """Everything heard, float32 [samples], or None."""
@@ -159,25 +166,24 @@ class Ear:
                 audio = np.pad(audio, (0, tail))
         return audio
 
-    def _from_onset(self, frame: Any) -> Any:
+    def _aligned(self, frame: Any, onset: Onset) -> Any:
         """The first frame of an ear that starts midway, cut so that its first sample falls on a sample at 16 kHz of the
         whole sound; None for a frame without such a sample."""
         import av
 
-        assert self._onset is not None  # noqa: S101  it is what is waited for
         if frame.pts is None:
             return None
         rate, samples = frame.sample_rate, frame.samples
-        exact = (float(frame.pts * frame.time_base) - self._onset.at_s) * rate
+        exact = (float(frame.pts * frame.time_base) - onset.at_s) * rate
         # Time stamps in milliseconds are coarser than samples, but frames are of equal length and leave no gap.
-        near = self._onset.samples + round((exact - self._onset.samples) / samples) * samples
+        near = onset.samples + round((exact - onset.samples) / samples) * samples
         place = near if abs(near - exact) <= 1 + rate * float(frame.time_base) else round(exact)
         drop = -place % (rate // math.gcd(rate, SAMPLE_RATE))
         if drop >= samples:
             return None
         self._waiting = False
         self.offset = (place + drop) * SAMPLE_RATE // rate
-        self._start = self._onset.packet_s + (place + drop) / rate
+        self._start = onset.packet_s + (place + drop) / rate
         if not drop:
             return frame
         wave = frame.to_ndarray()
@@ -299,8 +305,8 @@ def pictures(
     [wanted, height, width, 3], and how many of them were lost; None when not one can be decoded.
 
     `fit` gives height and width for a frame's upright height and width. For a frame that cannot be decoded the nearest
-    one before it stands, or the first one. Decoding starts with the file, or, with `ahead_s`, at
-    the last key frame so many seconds before the first wanted time, where that leads to a frame before it.
+    one before it stands, or the first one. Decoding starts with the file, or, with `ahead_s`, so many seconds before
+    the first wanted time, or earlier where it cannot begin there.
     """
     import numpy as np
 
@@ -310,23 +316,21 @@ def pictures(
     track = picture_track(container)
     if ahead_s is None or not seek(container, track, wanted[0] - round(ahead_s / track.time_base)):
         container.seek(0)
-    for packet in container.demux(track):
-        for frame in decoded(packet) or ():
-            if frame.pts is None:
-                continue
-            if ahead_s is not None and newest is None and frame.pts > wanted[0]:
-                return pictures(container, wanted, fit)  # the key frame was not one that decoding can start at
-            while len(found) < len(wanted) and wanted[len(found)] <= frame.pts:
-                exact = wanted[len(found)] == frame.pts
-                lost += not exact
-                same = found and wanted[len(found)] == wanted[len(found) - 1]
-                chosen = frame if exact or newest is None else newest
-                found.append(found[-1] if same else picture(chosen, found[0].shape[:2] if found else None, fit))
-            newest = frame
+    shown = (frame for packet in container.demux(track) for frame in decoded(packet) or () if frame.pts is not None)
+    for frame in shown:
+        if ahead_s is not None and newest is None and frame.pts > wanted[0]:
+            break  # nothing that decoding can start at lies so near
+        while len(found) < len(wanted) and wanted[len(found)] <= frame.pts:
+            exact = wanted[len(found)] == frame.pts
+            lost += not exact
+            same = found and wanted[len(found)] == wanted[len(found) - 1]
+            chosen = frame if exact or newest is None else newest
+            found.append(found[-1] if same else picture(chosen, found[0].shape[:2] if found else None, fit))
+        newest = frame
         if len(found) == len(wanted):
             break
     if newest is None and ahead_s is not None:
-        return pictures(container, wanted, fit)
+        return pictures(container, wanted, fit, FARTHER_S if ahead_s < FARTHER_S else None)
     if newest is not None and len(found) < len(wanted):
         lost += len(wanted) - len(found)
         last = picture(newest, found[0].shape[:2] if found else None, fit)

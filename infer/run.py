@@ -28,7 +28,7 @@ from infer.store import RunStore, StoreFullError
 from infer.stream.ask import ask_stream
 from infer.stream.modes import TEMPLATES, StreamOptions, Told, part_sample, plan, utterance_schema
 from infer.stream.parts import ONE_UTTERANCE
-from infer.versions import check_versions, installed
+from infer.versions import check_versions, code_revision, installed
 from infer.vllm_engine import VllmEngine, VllmOptions
 from prompts.render import Template, load_template
 from prompts.schema import schema
@@ -276,6 +276,7 @@ def _facts(config: InferConfig, samples: list[Sample]) -> dict[str, Any]:
         "limit": config.limit,
         "command": sys.argv[1:],
         "versions": installed(),
+        "revision": code_revision(),
         "hardware": {"machine": platform.machine(), "cores": os.cpu_count(), "system": platform.system()},
         "started": now(),
     }

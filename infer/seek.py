@@ -14,7 +14,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from infer.decode import ClipInfo, Ear, MediaError, Onset, check_file, decoded, open_media, scan, seek, tracks
+from infer.decode import (
+    SAMPLE_RATE,
+    ClipInfo,
+    Ear,
+    MediaError,
+    Onset,
+    check_file,
+    decoded,
+    open_media,
+    scan,
+    seek,
+    tracks,
+)
 
 # A shorter file is read as a whole: its window costs no more that way.
 LONG_S = 120.0
@@ -76,6 +88,16 @@ def listen(path: Path, container: Any, index: Index, start: float, end: float) -
 
     The container is to be read from its beginning.
     """
+    midway = start > AHEAD_S
+    ear = _heard(path, container, index, start, end, midway=midway)
+    # What was asked for lies before the packets that could be reached, or the sound has ended.
+    if midway and index.onset is not None and (not ear.heard or ear.offset > round(start * SAMPLE_RATE)):
+        with open_media(path) as again:
+            return _heard(path, again, index, start, end, midway=False)
+    return ear
+
+
+def _heard(path: Path, container: Any, index: Index, start: float, end: float, *, midway: bool) -> Ear:
     import av
 
     ear = Ear(index.onset)
@@ -86,7 +108,7 @@ def listen(path: Path, container: Any, index: Index, start: float, end: float) -
         return ear
     zero = index.onset.at_s
     try:
-        sought = start > AHEAD_S and seek(container, audio, math.floor((zero + start - AHEAD_S) / audio.time_base))
+        sought = midway and seek(container, audio, math.floor((zero + start - AHEAD_S) / audio.time_base))
         for packet in _packets(container, audio):
             at = float(packet.pts * audio.time_base) - zero
             if at > end + BEYOND_S:

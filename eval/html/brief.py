@@ -22,12 +22,12 @@ def brief(value: Mapping[str, Any] | None, kind: AnswerKind) -> str | None:
             return None
 
 
-def mostly(counted: tuple[int, str | None] | None) -> str | None:
+def longest(counted: tuple[int, str | None] | None) -> str | None:
     """The emotion of a timeline that lasts longest; None without a timeline."""
     if counted is None:
         return None
     count, label = counted
-    return f"mostly {label}" if label else "no utterances" if not count else "no emotion"
+    return label or ("no label" if count else "no utterances")
 
 
 def counts(drawn: Picture) -> str:
@@ -36,7 +36,8 @@ def counts(drawn: Picture) -> str:
         return "" if drawn.told is None else _utterances(drawn.told[0])
     if drawn.told is None:
         return _utterances(drawn.gold[0])
-    return f"{drawn.found} of {_utterances(drawn.gold[0])} found, {drawn.told[0] - drawn.found} more"
+    extra = drawn.told[0] - drawn.found
+    return f"{drawn.found:,} of {_utterances(drawn.gold[0])} found" + (f", {extra:,} more" if extra else "")
 
 
 def kind_facts(kind: AnswerKind) -> dict[str, Any]:

@@ -29,6 +29,7 @@ SCRIPTS = (
     "samples.js",
     "values.js",
     "lanes.js",
+    "moment.js",
     "timeline.js",
     "sample.js",
     "main.js",

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from eval.answers import Answer
-from eval.html.brief import brief, counts, kind_facts, mostly
+from eval.html.brief import brief, counts, kind_facts, longest
 from eval.html.media import Place, place_of, roots_of, tail_of
 from eval.html.timeline import Picture
 from eval.metrics.table import label_of
@@ -170,8 +170,8 @@ def _briefs(result: RunResult, drawn: Mapping[str, Picture]) -> dict[str, list[s
     if drawn:
         found = [drawn[sample.id] for sample in result.samples]
         return {
-            "gold": [mostly(each.gold) for each in found],
-            "given": [mostly(each.told) for each in found],
+            "gold": [longest(each.gold) for each in found],
+            "given": [longest(each.told) for each in found],
             "counts": [counts(each) for each in found],
         }
     gold = [brief(sample.gold, kind) for sample in result.samples]

@@ -89,7 +89,7 @@ def _unpacked(path: Path) -> bytes:
                 raise ValueError(f"{path}: holds {names or archive.namelist()[:5]}; one csv or json file was expected")
             with archive.open(names[0]) as stream:
                 data = stream.read(MAX_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise ValueError(f"{path}: a zip that cannot be read ({error})") from None
     if len(data) > MAX_BYTES:
         raise ValueError(f"{path}: {names[0]} has more than {MAX_BYTES:,} bytes")

@@ -8,30 +8,16 @@ and the same command give the same card.
 from __future__ import annotations
 
 import hashlib
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from eval.submit.collect import Answered, Collected
 from eval.submit.content import ONLY, SAME, UNBLENDED, UNTOLD
 from eval.submit.tracks import Track
-from infer.versions import installed
+from infer.versions import code_revision, installed
 
-ROOT = Path(__file__).parents[2]
 _OF_ANSWERS = (SAME, UNTOLD, ONLY, UNBLENDED)
-
-
-def revision(folder: Path = ROOT) -> str:
-    """The commit of the checkout that the code runs from, with `-dirty` where files differ; "" where it is none."""
-    git = shutil.which("git")
-    if git is None or not (folder / ".git").exists():
-        return ""
-    words = [git, "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - no user input
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def card(
@@ -62,7 +48,7 @@ def card(
         },
         "fallback": spare,
         "runs": [_run(run) for run in runs],
-        "code": {"revision": revision(), "versions": installed()},
+        "code": {"revision": code_revision(), "versions": installed()},
         "command": ["omnimer", *sys.argv[1:]],
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -81,7 +82,9 @@ def _labels(cell: Any, track: Track, where: str, findings: Findings) -> tuple[st
 
 def _python_list(cell: str) -> list[str] | None:
     try:
-        found = ast.literal_eval(cell)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # `1and 2` in a cell is a fault, and no remark on our code
+            found = ast.literal_eval(cell)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
     return found if isinstance(found, list) and all(isinstance(item, str) for item in found) else None

@@ -20,6 +20,7 @@ from eval.submit.card import card, markdown
 from eval.submit.collect import Collected, answered, collect
 from eval.submit.content import fallback
 from eval.submit.findings import lines
+from eval.submit.fitted import THRESHOLDS, decoded, fitted_on
 from eval.submit.tracks import Track, track_named
 from eval.submit.validate import validate
 from eval.submit.write import encode
@@ -41,6 +42,9 @@ class SubmitConfig:
     """File to write; its card is written beside it."""
     fallback: str | None = None
     """What stands for an answer that is missing or cannot be read; the track's own if not given."""
+    fit: Path | None = None
+    """Of blemore: a run over train with --decode label. Two thresholds are fitted on it, and they decode the label
+    probabilities of the runs that are submitted."""
     strict: bool = False
     """Refuse instead, when an answer is missing or cannot be read."""
     validate: Path | None = None
@@ -90,7 +94,15 @@ def _submit(config: SubmitConfig, track: Track, candidates: Sequence[Candidate],
     runs = [answered(folder) for folder in config.runs]
     if len({run.folder.resolve() for run in runs}) < len(runs):
         raise ValueError("one run is given twice")
+    how = ""
+    if config.fit is not None:
+        thresholds = fitted_on(config.fit, runs[0].task.full_name)
+        runs = [decoded(run, thresholds) for run in runs]
+        how = f"alpha {thresholds.alpha:.4f}, beta {thresholds.beta:.4f}, fitted on {config.fit}"
     collected = collect(runs, candidates, track, spare)
+    if how:
+        told = sum(answer.rule == THRESHOLDS for run in runs for answer in run.answers)
+        collected.changes[f"answers decoded from label probabilities: {how}"] = told
     if config.strict and collected.fallbacks:
         raise ValueError("--strict: answers are missing or cannot be read:\n" + "\n".join(_reasons(collected)))
     data = encode(track, candidates, collected.contents)

@@ -17,13 +17,23 @@ from infer.feed import Question, digest
 from infer.media import content_hash
 from infer.progress import Progress
 from infer.store import RunStore, read_replies
-from infer.stream.modes import StreamOptions, Told, part_sample, plan, spoken
+from infer.stream.modes import (
+    SUMMARY_TOKENS,
+    WORDS_TOKENS,
+    StreamOptions,
+    Told,
+    part_sample,
+    plan,
+    shortened,
+    spoken,
+)
 from infer.stream.parts import Part, utterances_of
 from prompts.parsing import Parsed, parse
 from prompts.render import Messages
 from tasks.task import Sample
 
 LATENCY = "latency_s"
+NO_WORDS = "…"
 
 
 def ask_stream(
@@ -55,7 +65,8 @@ def ask_stream(
         note = latency(read_replies(store.folder))
         if note:
             store.note({LATENCY: note})
-            print("latency: " + ", ".join(f"{name} {value:.3f}" for name, value in note.items()), file=sys.stderr)
+            times = ", ".join(f"{name} {note[name]:.3f} s" for name in ("mean", "p50", "p95"))
+            print(f"latency of {note['n']:,} utterances: {times}", file=sys.stderr)
     if wholes:
         failures += ask(wholes, question, store, loaded, threads, reask)
     return len(samples) - len(divided) + sum(map(len, divided)), failures
@@ -102,9 +113,9 @@ class Waves:
 
     def ask(self, divided: Sequence[Sequence[Part]]) -> Counter[str]:
         """Asks about all parts of all clips; the reasons of failures with counts."""
-        if divided[0][0].mode == "given":
-            return self._wave([(part, self._around(part, parts)) for parts in divided for part in parts], {})[1]
         stored = {(reply.id, reply.key): reply for reply in read_replies(self.batch.store.folder)}
+        if divided[0][0].mode == "given":
+            return self._wave([(part, self._around(part, parts)) for parts in divided for part in parts], stored)[1]
         past: dict[str, list[tuple[Part, dict[str, Any] | None]]] = defaultdict(list)
         failures: Counter[str] = Counter()
         for number in range(max(map(len, divided))):
@@ -170,22 +181,25 @@ class Waves:
         summary, lines = "", list[str]()
         for part, value in past:
             if value is None:
-                lines += [f"{part.text or '…'} — no answer"] if part.mode == "online" else []
+                lines += [f"{self._words(part)} — no answer"] if part.mode == "online" else []
                 continue
-            summary = value["summary"] or summary
-            for each in utterances_of(value, part.record())[0]:
-                lines.append(self._line(part, each))
+            summary = shortened(value["summary"] or summary, SUMMARY_TOKENS)
+            lines += [self._line(part, each) for each in utterances_of(value, part.record())[0]]
         recall = self.options.recall
         return Told(summary, tuple(lines[-recall:] if recall else ()))
 
     def _line(self, part: Part, utterance: Mapping[str, Any]) -> str:
         """An utterance and how it was judged, in one line."""
-        shown = part.text if part.mode == "online" else spoken(utterance, part.clip.language)
-        text = " ".join(shown.split()) if self.batch.question.transcript or part.mode != "online" else ""
-        who = f"{utterance['speaker']}: " if utterance["speaker"] else ""
+        words = self._words(part) if part.mode == "online" else spoken(utterance, part.clip.language) or NO_WORDS
+        said = shortened(f"{utterance['speaker']}: {words}" if utterance["speaker"] else words, WORDS_TOKENS)
         judged = [utterance["primary"], *(utterance["secondary"] or ())]
         strength = f", intensity {utterance['intensity']}" if utterance["intensity"] is not None else ""
-        return f"{who}{text or '…'} — {', '.join(dict.fromkeys(judged))}{strength}"
+        return f"{said} — {', '.join(dict.fromkeys(judged))}{strength}"
+
+    def _words(self, part: Part) -> str:
+        """What the data says is spoken in a part, where that may be shown."""
+        shown = part.text if self.batch.question.transcript else ""
+        return shortened(shown, WORDS_TOKENS) or NO_WORDS
 
     def _around(self, part: Part, parts: Sequence[Part]) -> Told:
         """The words around a part whose times are given."""
@@ -193,7 +207,8 @@ class Waves:
         near = parts[max(0, part.index - recall) : part.index + recall + 1]
         if not self.batch.question.transcript or not any(each.text for each in near):
             return Told()
-        return Told(lines=tuple(f"{'>>' if each is part else '  '} {' '.join(each.text.split())}" for each in near))
+        marks = {part.index: ">>"}
+        return Told(lines=tuple(f"{marks.get(each.index, '  ')} {self._words(each)}" for each in near))
 
 
 def _mark(parts: Mapping[str, Part], found: dict[str, Reply], reply: Reply, seconds: float) -> Reply:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
 from infer.decode import ClipInfo
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 Segment = tuple[float, float, str]
 Mode = Literal["auto", "whole", "windows", "given", "online"]
 TEMPLATES = {"given": "stream_given_json", "online": "stream_online_json"}
-# Tokens kept free for what a window is told of those before: a summary, and so much a recalled utterance.
-SUMMARY_TOKENS, RECALL_TOKENS = 256, 64
+# Tokens kept free for what a part is told: a summary, and so much a recalled utterance, most of it for its words.
+SUMMARY_TOKENS, RECALL_TOKENS, WORDS_TOKENS = 256, 96, 64
 # Letters a token, at the least: English has four, a JSON Schema three, Chinese one or more.
 LETTERS_A_TOKEN = 3
 # A shorter utterance is fed with a little of its surroundings.
@@ -124,7 +125,8 @@ def _utterances(
     for index, (start, end, text) in enumerate(segments):
         span = _fed(start, end, clip.duration_s)
         if options.mode == "online":
-            span = (round(max(0.0, min(end - horizon_s, span[0])), 3), min(end, clip.duration_s))
+            last = min(end, clip.duration_s)
+            span = (round(max(0.0, last - horizon_s), 3), last)
         parts.append(Part(sample, options.mode, index, len(segments), start, end, span, clip.duration_s, text))
     return parts
 
@@ -162,8 +164,21 @@ def text_tokens(question: Question, sample: Sample) -> int:
     shown = replace(sample, meta={**sample.meta, "part_span": "00:00-00:00"})
     items = [item for message in question.messages(shown) for item in message["content"]]
     text = "".join(item.get("text", "") for item in items)
-    wide = sum(not letter.isascii() for letter in text)
-    return wide + math.ceil((len(text) - wide) / LETTERS_A_TOKEN) + 64  # and what the chat template adds
+    return math.ceil(sum(map(_share, text))) + 64  # and what the chat template adds
+
+
+def _share(letter: str) -> float:
+    """A letter's share of a token, rather too much than too little."""
+    return 1 / LETTERS_A_TOKEN if letter.isascii() else 1.0
+
+
+def shortened(text: str, tokens: int) -> str:
+    """A text as one line of at most about so many tokens: a runaway reply must not fill the next part's prompt."""
+    line = " ".join(text.split())
+    for end, used in enumerate(accumulate(map(_share, line))):
+        if used > tokens:
+            return line[:end] + "…"
+    return line
 
 
 def spoken(utterance: Mapping[str, Any], language: str) -> str:
@@ -189,7 +204,8 @@ def part_sample(part: Part, told: Told) -> Sample:
         meta |= {"part_number": part.index + 1, "part_count": part.of, "part_summary": told.summary}
         meta |= {"part_from": clock(begin), "part_to": clock(end), "part_clip": clock(part.clip_s)}
     else:
-        meta["part_span"] = f"{clock(part.start_s - begin)}-{clock(math.ceil(part.end_s - begin))}"
+        within = max(0.0, part.start_s - begin), part.end_s - begin
+        meta["part_span"] = f"{clock(within[0])}-{clock(math.ceil(within[1]))}"
     return replace(part.clip, id=part.name, gold=None, text=part.text, media=media, context=told.lines, meta=meta)
 
 

@@ -13,6 +13,8 @@ Span = tuple[float, float]
 # A window is cut within its last quarter; overlaps are at most as long, so that a moment lies in two windows at most.
 SEARCH, MOST_OVERLAP = 0.75, 0.25
 SHORTEST_S = 4.0
+# What is left for the last window, at the least.
+LAST_S = 1.0
 # Tokens of a second of sound: Qwen2.5-Omni has 25, Qwen3-Omni half of that.
 AUDIO_TOKENS_S = 25
 
@@ -27,7 +29,7 @@ def plan_windows(
     windows: list[Span] = []
     start = 0.0
     while duration_s - start > window_s:
-        low, high = start + SEARCH * window_s, start + window_s
+        low, high = start + SEARCH * window_s, min(start + window_s, duration_s - LAST_S)
         end = round(min(max(cut(low, high), low), high), 3)
         windows.append((start, end))
         start = round(end - overlap_s, 3)

@@ -18,6 +18,7 @@ from eval.metrics import classification
 from eval.metrics.labelsets import label_scores
 from eval.metrics.metric import DISTRIBUTION
 from eval.metrics.table import METRICS, Options, Value
+from eval.timeline.table import TIMELINE
 from tasks.task import AnyOf, OneOf, Record
 from tests.eval.test_mer_metrics import MER
 
@@ -275,7 +276,8 @@ DATA = [Data(seed) for seed in range(12)]
 
 
 def test_no_metric_is_without_its_reference() -> None:
-    assert REFERENCES.keys() | MER.keys() == METRICS.keys(), "those of MER are in test_mer_metrics_reference.py"
+    """Those of MER are in test_mer_metrics_reference.py, those of timelines in test_timeline_reference.py."""
+    assert REFERENCES.keys() | MER.keys() | {metric.name for metric in TIMELINE} == METRICS.keys()
 
 
 @pytest.mark.parametrize("name", REFERENCES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +38,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def two_threads() -> Iterator[None]:
+def two_threads() -> None:
     """Sums in one order on every machine."""
     os.environ.setdefault("OMP_NUM_THREADS", "2")
     if HAS_TRAINING:
         import torch
 
         torch.set_num_threads(2)
-    yield
 
 
 MakeRecipe = Callable[..., Recipe]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from finetune.examples import Example, drop_of, make_question, positions, without
+from finetune.examples import Example, Maker, drop_of, make_question, positions, without
 from finetune.inputs import Encoded, Processor, dropped
 from finetune.recipe import OptionsPart, Recipe
 from finetune.samples import choose
@@ -214,6 +214,17 @@ def test_positions_without_media_count_up(sessions: dict[str, Session], family: 
 
     found = positions(sessions[family].model.get_base_model(), torch.arange(5), (), interleave=False)
     assert found.tolist() == [[0, 1, 2, 3, 4]] * 3
+
+
+def test_a_sample_is_weighed_by_its_confidence(make_recipe: MakeRecipe, sessions: dict[str, Session]) -> None:
+    session = sessions["qwen2_5_omni"]
+    sample = dataclasses.replace(session.chosen.train[0], meta={"ds_confidence": 0.75})
+    recipe = make_recipe(options=OptionsPart(weight_by_confidence=True))
+    maker = Maker(
+        recipe, session.chosen, session.maker._question, session.processor, session.towers, session.maker._thinker
+    )
+    assert maker.make(maker.wait(sample)).weight == 0.75
+    assert session.maker.make(session.maker.wait(sample)).weight == 1.0
 
 
 def test_a_template_that_never_ends_a_reply_is_refused(make_recipe: MakeRecipe) -> None:

@@ -85,7 +85,7 @@ def test_the_command_line_overrides_the_recipe(tmp_path: Path) -> None:
     found = resolve(FinetuneConfig(str(path), model="m", data=Path("d"), epochs=2, cache=False, pack_tokens=512))
     assert (found.model.path, found.data.folder, found.optimiser.epochs) == ("m", Path("d"), 2)
     assert (found.run.cache, found.options.pack_tokens, found.optimiser.seed) == (False, 512, 3)
-    with pytest.raises(ValueError, match="optimiser.epochs is 0"):
+    with pytest.raises(ValueError, match=r"optimiser\.epochs is 0"):
         resolve(FinetuneConfig(str(path), epochs=0))
 
 

@@ -17,7 +17,7 @@ from prompts.render import load_template
 from prompts.schema import schema
 from tasks.labels import label_space
 from tasks.registry import TASKS
-from tasks.task import AnswerKind, AnyOf, Blend, Described, Dims, OneOf, Pick, Record, Root, Sample, Task
+from tasks.task import AnswerKind, AnyOf, Blend, Described, Dims, OneOf, Pick, Record, Root, Sample, Task, Timeline
 
 PLAIN = OptionsPart()
 BASIC = OneOf(*label_space("basic7"))
@@ -35,7 +35,7 @@ KINDS: dict[str, tuple[AnswerKind, dict[str, Any], str]] = {
     ),
     "Described": (
         Described(),
-        {"description": "他笑了: \"好\".", "labels": ["glad"]},
+        {"description": '他笑了: "好".', "labels": ["glad"]},
         '{"description":"他笑了: \\"好\\".","labels":["glad"]}',
     ),
     "Blend": (
@@ -44,6 +44,14 @@ KINDS: dict[str, tuple[AnswerKind, dict[str, Any], str]] = {
         '{"emotions":[{"emotion":"fear","salience":30},{"emotion":"anger","salience":70}]}',
     ),
     "Dims": (Dims(("x", "y"), 0, 1), {"x": 0.25, "y": None}, '{"x":0.25,"y":null}'),
+    "Timeline": (
+        Timeline(BASIC, AnyOf(("joy", "love"))),
+        {"utterances": [{"start": 1.0, "end": 2.5, "primary": "Joy", "secondary": ["love"], "intensity": 3}]},
+        '{"summary":null,"overall_emotion_trend":{"dominant":null,"trajectory":null},"utterances":['
+        '{"timestamp_range":"00:01-00:02.500","speaker_guess":null,"transcript_zh":null,"transcript_en":null,'
+        '"primary_7class":"Joy","secondary_Goemotions":["love"],"intensity":3,"audio_cues":null,"visual_cues":null,'
+        '"evidence":null}]}',
+    ),
     "Pick": (Pick(("a1", "a2")), {"choice": "a2"}, '{"choice":"a2"}'),
 }
 every_kind = pytest.mark.parametrize("name", KINDS)
@@ -120,6 +128,10 @@ def test_soft_labels_state_each_probability() -> None:
     listed = [(item["label"], item["confidence"]) for item in found["goemotions"]]
     assert listed == [("pride", 1.0), ("love", 0.67), ("joy", 0.33)]
     assert found["confidence"] == 0.88
+
+
+def test_numbers_are_rounded_to_what_a_model_would_write() -> None:
+    assert learned(Dims(("x",), 0, 1), {"x": 1 / 3}) == '{"x":0.33}'
 
 
 def test_a_template_that_asks_for_a_bare_label_gets_one() -> None:

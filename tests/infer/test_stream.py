@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eval.answers import Answer, read_answers
 from infer.engine import EngineError, Reply, Request, Sampling
@@ -17,7 +19,7 @@ from infer.feed import Question
 from infer.run import InferConfig, make_question
 from infer.store import RunStore, read_replies
 from infer.stream.ask import ask_stream, latency
-from infer.stream.modes import StreamOptions, Told, part_sample, plan, text_tokens, utterance_schema
+from infer.stream.modes import StreamOptions, Told, part_sample, plan, shortened, text_tokens, utterance_schema
 from prompts.parsing import Parsed, parse
 from prompts.render import Messages
 from prompts.schema import dump
@@ -194,13 +196,13 @@ def test_online_sees_nothing_after_the_utterance_and_knows_its_own_answers(
     options = StreamOptions(mode="online", horizon_s=8.0, recall=3)
     ask(tmp_path, samples[:1], engine, options)
     sentences = samples[0].meta["sentences"]
-    for request, (start, end, text) in zip(engine.asked, sentences, strict=True):
+    for request, (_, end, text) in zip(engine.asked, sentences, strict=True):
         (medium,) = request.media
         assert medium.end_s == end
-        assert medium.start_s == pytest.approx(max(0, min(end - 8, start)))
+        assert medium.start_s == pytest.approx(max(0, end - 8))
         assert f"The utterance (zh): {text}" in text_of(request)
         later = [other for s, _, other in sentences if s >= end and other != text]
-        before = [other for _, e, other in sentences if e <= start]
+        before = [other for _, e, other in sentences if e < end]
         assert not [other for other in later if other not in before and other in text_of(request)]
     told = re.findall(r"^- (.*)$", text_of(engine.asked[4]).split("- primary_7class")[0], re.MULTILINE)
     gold = samples[0].gold
@@ -274,6 +276,31 @@ def test_a_clip_that_is_itself_a_stretch_of_a_file(samples: list[Sample], tmp_pa
 
 
 # --- what goes wrong
+
+
+def test_a_runaway_reply_does_not_fill_the_next_prompt(samples: list[Sample], tmp_path: Path) -> None:
+    def endless(request: Request, text: str) -> str:
+        value = json.loads(text)
+        value["summary"] = "and so on " * 5000
+        for each in value["utterances"]:
+            each |= {"transcript_zh": "又" * 5000, "speaker_guess": "a\n- b " * 500}
+        return json.dumps(value)
+
+    usual, runaway = Oracle(samples), Oracle(samples, endless)
+    ask(tmp_path / "usual", samples[:1], usual, WINDOWS)
+    ask(tmp_path / "runaway", samples[:1], runaway, WINDOWS)
+    longest = max(len(text_of(request)) for request in runaway.asked)
+    assert longest < max(len(text_of(request)) for request in usual.asked) + 3 * 256 + 2 * 3 * 96
+    lines = re.findall(r"^- .* — .*$", text_of(runaway.asked[1]), re.MULTILINE)
+    assert len(lines) == WINDOWS.recall, "each in one line"
+
+
+@given(text=st.text(max_size=300), tokens=st.integers(1, 50))
+def test_shortened_texts_are_one_line_of_so_many_tokens(text: str, tokens: int) -> None:
+    short = shortened(text, tokens)
+    assert "\n" not in short
+    assert sum(1 / 3 if letter.isascii() else 1 for letter in short) <= tokens + 1 + 1e-6
+    assert " ".join(text.split()).startswith(short.removesuffix("…")) or short == " ".join(text.split())
 
 
 def broken(number: int, with_: Reply | str) -> Callable[[Request, str], Reply | str]:
@@ -359,6 +386,21 @@ def test_an_unreadable_part_is_asked_again_before_the_next_one(samples: list[Sam
     assert [reply.attempt for reply in read_replies(tmp_path) if reply.id == "long000"][:4] == [0, 0, 1, 0]
     assert not answers(tmp_path, samples)[0].dropped
     assert answers(tmp_path, samples)[0].value is not None
+
+
+def test_an_unreadable_part_of_an_earlier_sitting_is_asked_again(samples: list[Sample], tmp_path: Path) -> None:
+    def once(request: Request, text: str) -> str:
+        return "no idea" if request.id == "long000\0" + "1" and len(request.messages) == 1 else text
+
+    for mode in ("windows", "given", "online"):
+        options = dataclasses.replace(WINDOWS, mode=mode)
+        ask(tmp_path / mode, samples, Oracle(samples, once), options)
+        assert answers(tmp_path / mode, samples)[0].dropped == ("part[1]:no_answer",)
+        engine = Oracle(samples, once)
+        ask(tmp_path / mode, samples, engine, options, reask=1)
+        assert engine.asked[0].id == "long000\0" + "1"
+        assert len(engine.asked[0].messages) == 3
+        assert not answers(tmp_path / mode, samples)[0].dropped
 
 
 def test_a_clip_that_cannot_be_read_is_one_error_and_heals(samples: list[Sample], tmp_path: Path) -> None:

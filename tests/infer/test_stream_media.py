@@ -7,15 +7,16 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
-from infer import media, seek
+from infer import decode, media, seek
 from infer.media import Clip, MediaError, content_hash
 from tasks.synthetic.long import generate_long
-from tests.infer.clips import cut_off, write_audio, write_coded_audio, write_video
+from tests.infer.clips import cut_off, picture, write_audio, write_coded_audio, write_video
 from tests.infer.reading import sound, video
 
 pytestmark = pytest.mark.timeout(300)
@@ -70,6 +71,32 @@ def test_other_rates_of_pictures_and_sound(tmp_path: Path, monkeypatch: pytest.M
     )
     for window in WINDOWS:
         assert_equal(*both_ways(monkeypatch, video, path, window), tolerance=5e-5)
+
+
+GROUPS = {
+    "open groups": ("a.mp4", "libx264", {"x264-params": "open-gop=1:keyint=30:bframes=3:scenecut=0"}),
+    "no key frames after the first": ("a.mp4", "libx264", {"x264-params": "intra-refresh=1:keyint=30"}),
+    "broadcast": ("a.ts", "mpeg2video", {"g": "15", "bf": "2"}),
+    "key frames far apart": ("a.ts", "libx264", {"g": "200"}),
+}
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_groups_of_pictures_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    file, codec, options = GROUPS[name]
+    path = tmp_path / file
+    with av.open(str(path), "w") as container:
+        track = container.add_stream(codec, rate=25, options=options)
+        track.width, track.height, track.pix_fmt = 96, 64, "yuv420p"
+        for index in range(round(SECONDS * 25)):
+            container.mux(track.encode(av.VideoFrame.from_ndarray(picture((96, 64), index), format="rgb24")))
+        container.mux(track.encode(None))
+    for window in WINDOWS:
+        whole, sought = both_ways(monkeypatch, video, path, window)
+        assert whole.frames is not None
+        assert sought.frames is not None
+        assert np.array_equal(whole.frames, sought.frames)
+        assert whole.notes == sought.notes
 
 
 @pytest.mark.parametrize(
@@ -151,6 +178,24 @@ def test_what_cannot_be_sought_is_read_as_a_whole(tmp_path: Path, monkeypatch: p
         assert seek.index_for(path, container, 2.0, 11.0) is None, "most of the file is wanted"
         monkeypatch.setattr(seek, "LONG_S", SECONDS + 1)
         assert seek.index_for(path, container, 2.0, 3.0) is None, "a short file"
+
+
+@pytest.mark.parametrize("late_s", [1.5, 30.0])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_seek_that_leads_elsewhere_costs_time_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late_s: float, fails: bool
+) -> None:
+    """Some containers seek to any packet, behind the one that was asked for, or not at all."""
+    path = write_video(tmp_path / "a.mp4", seconds=SECONDS)
+    whole, _ = both_ways(monkeypatch, video, path, (6.0, 8.0))
+
+    def elsewhere(container: Any, track: Any, tick: int) -> bool:
+        return not fails and decode_seek(container, track, tick + round(late_s / track.time_base))
+
+    decode_seek = decode.seek
+    monkeypatch.setattr(decode, "seek", elsewhere)
+    monkeypatch.setattr(seek, "seek", elsewhere)
+    assert_equal(whole, video(path, 6.0, 8.0))
 
 
 def test_a_file_that_changed_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,6 +50,7 @@ def test_windows_cover_the_clip_and_overlap_as_asked(
     windows = plan_windows(duration, window, share * window, lambda low, high: low + place * (high - low))
     assert windows[0][0] == 0
     assert windows[-1][1] == duration
+    assert windows[-1][1] - windows[-1][0] >= min(duration, 0.998), "the last one is not a scrap"
     assert all(0 < end - start <= window + 0.002 for start, end in windows)
     for (start, end), (after, _) in pairwise(windows):
         assert end - after == pytest.approx(share * window, abs=0.002)

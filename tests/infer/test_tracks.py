@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from eval.blends import decode, distributions_of
+from eval.submit.fitted import fitted_on
 from infer import run as infer_run
+from infer.store import read_replies
 from infer.vllm_engine import VllmEngine
 from omnimer import main
-from tasks.blemore import clip_name
+from tasks.blemore import BLEMORE, clip_name
 from tests.infer.conftest import HAS_ENGINE, NO_ENGINE
 from tests.tasks import blemore_folder, mer_folders
 
@@ -143,13 +147,27 @@ def test_two_stages_describe_and_extract(
         assert len(list(csv.DictReader(file))) == 3
 
 
-def test_label_decoding_of_blends_gives_distributions_that_thresholds_decode(
+def test_blends_are_decoded_by_thresholds_that_are_fitted_on_train(
     omnimer: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = ["--task", "blemore", "--data", blemore(tmp_path / "data"), "--option", "counts=any", "--split", "train"]
-    assert omnimer("infer", *place, "--decode", "label", "--out", tmp_path / "run") == 0, capsys.readouterr().err
-    lines = [json.loads(line) for line in (tmp_path / "run" / "replies.jsonl").read_text().splitlines()]
+    data = blemore(tmp_path / "data")
+    place = ["--task", "blemore", "--data", data, "--option", "counts=any", "--decode", "label"]
+    for split in ("train", "test"):
+        words = [*place, "--split", split, "--out", tmp_path / split]
+        assert omnimer("infer", *words) == 0, capsys.readouterr().err
+    lines = [json.loads(line) for line in (tmp_path / "train" / "replies.jsonl").read_text().splitlines()]
     assert all(set(line["label_logprobs"]) == {"ang", "disg", "fea", "hap", "sad", "neu"} for line in lines)
-    assert omnimer("eval", tmp_path / "run", "--resamples", "50") == 0
-    report = (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
-    assert "thresholds" in report
+    assert omnimer("eval", tmp_path / "train", "--resamples", "50") == 0
+    assert "thresholds" in (tmp_path / "train" / "report.md").read_text(encoding="utf-8")
+
+    candidates, out = data / "submission_template.json", tmp_path / "answer.zip"
+    words = ["--track", "blemore", "--candidates", candidates, "--out", out, "--fit"]
+    assert omnimer("submit", tmp_path / "test", *words, tmp_path / "train") == 0, capsys.readouterr().err
+    told = json.loads(zipfile.ZipFile(out).read("submission_template.json"))["predictions"]
+    fitted = fitted_on(tmp_path / "train", BLEMORE.full_name)
+    spreads = distributions_of(read_replies(tmp_path / "test"))
+    assert told == {name: decode(spread, fitted)["emotions"] for name, spread in spreads.items()}
+    card = json.loads(Path(f"{out}.card.json").read_text(encoding="utf-8"))
+    assert any("alpha" in name and count == 4 for name, count in card["counts"]["changes"].items())
+    assert omnimer("submit", tmp_path / "test", *words, tmp_path / "test") == 2
+    assert "gold" in capsys.readouterr().err

@@ -4,7 +4,7 @@
 // where the theme decides, and the colour itself in a file.
 
 const HUES = 7; // --e0 … --e6 in timeline.css, then from the first again
-const AXIS = 24, HEAD = 18, MARKS = 12, TALL = 62, LOW = 34, STRIP = 14, GAP = 10;
+const AXIS = 24, HEAD = 18, TURNS = 12, TALL = 62, LOW = 34, STRIP = 14, GAP = 10;
 const FEW = 300; // so many pieces are drawn one by one; more share out the pixels, but in files
 const PIXELS = 2; // width of a share
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
@@ -36,8 +36,8 @@ function layoutOf(data) {
   let y = AXIS;
   data.lanes.forEach((lane, place) => {
     const height = lane.who === "other" ? LOW : TALL;
-    rows.push({ kind: "lane", lane, place, top: y, y: y + HEAD + MARKS, height });
-    y += HEAD + MARKS + height + GAP;
+    rows.push({ kind: "lane", lane, place, top: y, y: y + HEAD + TURNS, height });
+    y += HEAD + TURNS + height + GAP;
     if (lane.who === "gold" && data.strip) {
       rows.push({ kind: "strip", top: y, y, height: STRIP });
       y += STRIP + GAP - 4;
@@ -46,32 +46,40 @@ function layoutOf(data) {
   return { rows, height: y };
 }
 
-/** Pieces { start, end, code, level } in sight; where there are many, what lasts longest stands for each share. */
-function inSight(pieces, { from, to, width, few }, codes) {
-  const seen = pieces.filter((piece) => piece.end >= from && piece.start <= to);
-  if (seen.length <= few) return seen;
+const seenIn = (pieces, { from, to }) => pieces.filter((piece) => piece.end >= from && piece.start <= to);
+
+/** How long each code lasts in each of the shares that are PIXELS wide, and its levels: {count, step, times, levels}. */
+function sharesOf(pieces, { from, to, width }, codes) {
   const count = Math.ceil(width / PIXELS);
   const step = (to - from) / count;
   const times = new Float64Array(count * codes);
-  const levels = new Float64Array(count * 2);
-  for (const { start, end, code, level } of seen) {
+  const levels = new Float64Array(count * codes);
+  for (const { start, end, code, level } of pieces) {
     const last = Math.min(count - 1, Math.floor((end - from) / step));
     for (let share = Math.max(0, Math.floor((start - from) / step)); share <= last; share += 1) {
-      const time = Math.min(end, from + (share + 1) * step) - Math.max(start, from + share * step);
+      const time = Math.max(0, Math.min(end, from + (share + 1) * step) - Math.max(start, from + share * step));
       times[share * codes + code] += time;
-      levels[share * 2] += time * (level ?? 3);
-      levels[share * 2 + 1] += time;
+      levels[share * codes + code] += time * (level ?? 3);
     }
   }
+  return { count, step, times, levels };
+}
+
+/** Pieces in sight; where they are too many, in each share the label that lasts longest, at its mean level. */
+function inSight(pieces, view, codes) {
+  const seen = seenIn(pieces, view);
+  if (seen.length <= view.few) return seen;
+  const { count, step, times, levels } = sharesOf(seen, view, codes);
   const found = [];
   for (let share = 0; share < count; share += 1) {
     const mine = times.subarray(share * codes, (share + 1) * codes);
-    const most = mine.indexOf(Math.max(...mine));
-    if (mine[most] <= step * 0.1) continue;
-    const piece = { start: from + share * step, end: from + (share + 1) * step, code: most, level: Math.round(levels[share * 2] / levels[share * 2 + 1]) };
+    const code = mine.indexOf(Math.max(...mine));
+    if (mine[code] <= step * 0.1) continue;
+    const start = view.from + share * step;
+    const level = Math.round(levels[share * codes + code] / mine[code]);
     const before = found.at(-1);
-    if (before && before.end >= piece.start - step / 2 && before.code === most && before.level === piece.level) before.end = piece.end;
-    else found.push(piece);
+    if (before && before.end > start - step / 2 && before.code === code && before.level === level) before.end = start + step;
+    else found.push({ start, end: start + step, code, level });
   }
   return found;
 }
@@ -98,10 +106,9 @@ function laneParts(row, view, labels) {
     const [wide, high] = [Math.max(1, right - left), tall(level)];
     const named = code < labels.length;
     const box = { x: left.toFixed(2), y: (y + height - high).toFixed(2), width: wide.toFixed(2), height: high.toFixed(2) };
-    parts.push(svg("g", { "data-start": start },
-      svg("rect", { ...box, fill: named ? paint(`e${code % HUES}`) : paint("ground"), stroke: paint(named ? "ground" : "dim"), "stroke-width": wide > 3 ? 1 : 0, ...(item && !item.intensity ? { "stroke-dasharray": "3 3" } : {}) }),
-      item ? svg("title", {}, plainXml(wordsOf(item))) : null,
-      item && segmentText(named ? labels[code] : "?", Math.max(0, left), Math.min(width, right), y + height - 5, named ? paint(`i${code % HUES}`) : paint("ink"))));
+    const block = svg("rect", { ...box, fill: named ? paint(`e${code % HUES}`) : paint("ground"), stroke: paint(named ? "ground" : "dim"), "stroke-width": wide > 3 ? 1 : 0, "stroke-dasharray": item && !item.intensity ? "3 3" : null });
+    parts.push(!item ? block : svg("g", { class: "segment" }, block, svg("title", {}, plainXml(wordsOf(item))),
+      segmentText(named ? labels[code] : "?", Math.max(0, left), Math.min(width, right), y + height - 5, named ? paint(`i${code % HUES}`) : paint("ink"))));
   }
   if (lane.silent || !lane.utterances.length) {
     parts.push(svg("text", { x: 8, y: y + height / 2 + 4, fill: paint("dim") }, lane.silent ? "no readable answer" : "no utterances"));
@@ -118,29 +125,43 @@ function segmentText(label, left, right, y, fill) {
   return short ? svg("text", { x: (left + 4).toFixed(2), y, fill }, plainXml(short)) : null;
 }
 
-/** Turning points: a triangle each, filled where gold and answer both turn there. */
+/** Turning points: a triangle each, filled where gold and answer both turn there; none where they would be a blur. */
 function markParts(row, view) {
-  let last = -Infinity;
-  return row.lane.turns.map(([time, before, after, shared]) => {
-    const at = view.x(time);
-    if (time < view.from || time > view.to || at - last < 4) return null;
-    last = at;
-    const y = row.y - MARKS + 2;
-    return svg("path", { class: "turn", d: `M${(at - 4.5).toFixed(1)} ${y}h9l-4.5 8z`, fill: shared ? view.paint("ink") : view.paint("ground"), stroke: view.paint("ink"), "stroke-width": 1.2 },
-      svg("title", {}, plainXml(`${clock(time, 1)}: from ${before} to ${after}${row.lane.who === "gold" ? (shared ? ", answered within 1 s" : ", not answered within 1 s") : (shared ? ", in gold within 1 s" : ", not in gold within 1 s")}`)));
-  });
+  const beside = row.lane.who === "gold" ? "answered" : "in gold";
+  const seen = row.lane.turns.filter(([time]) => time >= view.from && time <= view.to);
+  if (seen.length * 9 > view.width) return svg("text", { x: view.width - 4, y: row.y - 5, fill: view.paint("dim"), "text-anchor": "end" }, "zoom in to see the turning points");
+  return seen.map(([time, before, after, shared]) => svg("path",
+    { class: "turn", d: `M${(view.x(time) - 4.5).toFixed(1)} ${row.y - TURNS + 2}h9l-4.5 8z`, fill: view.paint(shared ? "ink" : "ground"), stroke: view.paint("ink"), "stroke-width": 1.2 },
+    svg("title", {}, plainXml(`${clock(time, 1)}: from ${before} to ${after}, ${shared ? "" : "not "}${beside} within 1 s`))));
 }
 
-/** The strip: whole where labels are the same, parted where they are not, above or below where only one has a label. */
+/** The strip: whole where labels are the same, parted where they are not, above or below where only one has a label.
+    Where stretches are too many, what each takes of a share. */
 function stripParts(row, view, strip) {
-  const pieces = inSight(strip.map(([start, end, code]) => ({ start, end, code })), view, AGREED.length);
-  return pieces.map(({ start, end, code }) => {
+  const seen = seenIn(strip.map(([start, end, code]) => ({ start, end, code })), view);
+  if (seen.length > view.few) return stackedParts(row, view, sharesOf(seen, view, AGREED.length));
+  const half = (STRIP - 3) / 2;
+  return seen.map(({ start, end, code }) => {
     const [left, right] = [Math.max(0, view.x(start)), Math.min(view.width, view.x(end))];
-    const half = (STRIP - 3) / 2;
     const bars = { [SAME]: [[0, STRIP]], [OTHER]: [[0, half], [STRIP - half, half]], [ONLY_GOLD]: [[0, half]] }[code] || [[STRIP - half, half]];
     return svg("g", { class: "agreed" }, svg("title", {}, `${clock(start, 1)} to ${clock(end, 1)}: ${AGREED[code].name}`),
       bars.map(([down, high]) => svg("rect", { x: left.toFixed(2), y: row.y + down, width: Math.max(0.8, right - left).toFixed(2), height: high, fill: view.paint(AGREED[code].colour) })));
   });
+}
+
+/** One outline for each of the four, from the bottom up. */
+function stackedParts(row, view, { count, step, times }) {
+  const outlines = AGREED.map(() => "");
+  for (let share = 0; share < count; share += 1) {
+    let y = row.y + STRIP;
+    for (let code = 0; code < AGREED.length; code += 1) {
+      const high = (STRIP * times[share * AGREED.length + code]) / step;
+      if (high < 0.05) continue;
+      y -= high;
+      outlines[code] += `M${(share * PIXELS).toFixed(1)} ${y.toFixed(2)}h${PIXELS}v${high.toFixed(2)}h-${PIXELS}z`;
+    }
+  }
+  return outlines.map((d, code) => d && svg("path", { class: "agreed", d, fill: view.paint(AGREED[code].colour) }));
 }
 
 function axisParts(view, height) {
@@ -151,9 +172,8 @@ function axisParts(view, height) {
   for (let number = Math.ceil(from / step); number * step <= to; number += 1) {
     const at = x(number * step);
     const text = clock(number * step, digitsOf(step));
-    const end = at + 4 + widthOf(text) > width;
-    parts.push(svg("line", { x1: at, x2: at, y1: 4, y2: height, stroke: paint("line") }),
-      svg("text", { x: end ? at - 4 : at + 4, y: 14, fill: paint("dim"), ...(end ? { "text-anchor": "end" } : {}) }, text));
+    parts.push(svg("line", { x1: at, x2: at, y1: 4, y2: height, stroke: paint("line") }));
+    if (at + 4 + widthOf(text) <= width) parts.push(svg("text", { x: at + 4, y: 14, fill: paint("dim") }, text));
   }
   return parts;
 }

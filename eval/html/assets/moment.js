@@ -27,7 +27,7 @@ function wordsView(data, partners, seek) {
   let lane = filled.find((each) => each.who === "run") || filled[0] || data.lanes[0];
   let [current, time] = [-1, 0];
   const space = h("div", { class: "space" });
-  const box = h("div", { class: "words", role: "listbox", tabindex: "0", "aria-label": "Transcript" }, space);
+  const box = h("div", { class: "lines", role: "listbox", tabindex: "0", "aria-label": "Transcript" }, space);
   const lazy = lazyRows(box, space, WORDS_ROW, (place) => wordsRow(data, lane, place, partners, place === current));
 
   function mark(place) {

@@ -56,12 +56,17 @@ function folded(parts, draw) {
 // "lower is better" has to be seen: half of the metrics of confidence are errors.
 const titleOf = (metric) => [metric.title, metric.best !== null && metric.best === metric.low ? h("span", { class: "down", title: "lower is better", role: "img", "aria-label": "lower is better" }, " ↓") : null];
 
+// So many metrics of a part have a card or a column each; a table of lines holds the others.
+const COLUMNS = 6;
+
 const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 function headline(data) {
   const [run] = data.runs;
   const [[, first] = ["", []], ...others] = byPart(data.metrics.filter((metric) => run.scores[metric.name]));
-  const cards = first.map((metric, place) => {
+  if (!data.metrics.length) return section("scores", "Scores", "Nothing is scored: no sample has gold.");
+  if (first.length > COLUMNS) others.unshift([`more of ${data.metrics[0].part}`, first.slice(COLUMNS)]);
+  const cards = first.slice(0, COLUMNS).map((metric, place) => {
     const value = run.scores[metric.name];
     return h("li", { class: place ? null : "first" },
       h("h3", { title: metric.source }, titleOf(metric)),
@@ -94,16 +99,26 @@ function comparison(data) {
   const parts = byPart(data.metrics.filter((metric) => data.runs.filter((run) => run.scores[metric.name]).length > 1));
   return section("comparison", "Side by side", "",
     ...folded(parts, (name, metrics) => {
-      const axes = metrics.map((metric) => axisOf(metric, data.runs));
-      const head = ["run", ...scoreHeads(metrics, axes), ...countHeads("n", "unparsed", "errors")];
+      const shown = metrics.slice(0, COLUMNS);
+      const axes = shown.map((metric) => axisOf(metric, data.runs));
+      const head = ["run", ...scoreHeads(shown, axes), ...countHeads("n", "unparsed", "errors")];
       const rows = data.runs.map((run, place) => [
         h("th", { scope: "row", class: place ? null : "own" }, h("strong", {}, run.name), h("small", {}, run.model)),
-        ...metrics.map((metric, column) => scoreCell(run.scores[metric.name], metric, axes[column])),
+        ...shown.map((metric, column) => scoreCell(run.scores[metric.name], metric, axes[column])),
         ...[run.n, run.unparsed, run.errors].map((count) => h("td", { class: "number" }, whole(count))),
       ]);
-      return table(`Runs side by side: ${name}`, head, rows, { class: "scores" });
+      return [table(`Runs side by side: ${name}`, head, rows, { class: "scores" }), linesOf(name, metrics, data.runs.map((run) => [run.name, run]))];
     }),
     ...differences(data));
+}
+
+/** The metrics that have no column, a line each; `columns` are [name, {scores}]. */
+function linesOf(name, metrics, columns) {
+  const rows = metrics.slice(COLUMNS).map((metric) => [
+    h("th", { scope: "row", title: metric.source }, titleOf(metric)),
+    ...columns.map(([, { scores }]) => h("td", { class: "figure" }, scores[metric.name] ? withInterval(scores[metric.name]) : MISSING)),
+  ]);
+  return rows.length ? h("details", { class: "part" }, h("summary", {}, `${whole(rows.length)} more of ${name}`), table(`More of ${name}`, ["", ...columns.map(([title]) => title)], rows, { class: "more" })) : null;
 }
 
 const MARKS = { "▲": "better", "▼": "worse", "≠": "unequal" };
@@ -155,14 +170,15 @@ function slices(data, columns) {
   return section("by-slice", "By slice", "",
     ...folded(byPart(data.metrics.filter((metric) => data.slices.some((row) => row.scores[metric.name]))),
       (name, metrics) => {
-        const axes = metrics.map((metric) => axisOf(metric, data.slices));
-        const head = ["slice", ...scoreHeads(metrics, axes), ...countHeads("n", "groups", "unparsed", "errors")];
+        const shown = metrics.slice(0, COLUMNS);
+        const axes = shown.map((metric) => axisOf(metric, data.slices));
+        const head = ["slice", ...scoreHeads(shown, axes), ...countHeads("n", "groups", "unparsed", "errors")];
         const rows = data.slices.map((row) => [
           rowHead(sliceLink(row.slice, columns)),
-          ...metrics.map((metric, place) => scoreCell(row.scores[metric.name], metric, axes[place])),
+          ...shown.map((metric, place) => scoreCell(row.scores[metric.name], metric, axes[place])),
           ...[row.n, row.groups, row.unparsed, row.errors].map((count) => h("td", { class: "number" }, whole(count))),
         ]);
-        return table(`Scores by slice: ${name}`, head, rows, { class: "scores" });
+        return [table(`Scores by slice: ${name}`, head, rows, { class: "scores" }), linesOf(name, metrics, data.slices.map((row) => [row.slice, row]))];
       }));
 }
 

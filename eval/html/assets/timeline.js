@@ -216,7 +216,7 @@ function lanesFrame(data, box, zoom, sight) {
       h("span", { class: "grow" }), problem, button("SVG", "Save the part in sight as SVG", save("svg")), button("PNG", "Save the part in sight as PNG", save("png"))),
     box, legend(data),
     h("p", { class: "keys", id: "lanes-keys" }, h("kbd", {}, "←"), " ", h("kbd", {}, "→"), " a second, with ", h("kbd", {}, "shift"), " an utterance; ",
-      h("kbd", {}, "+"), " ", h("kbd", {}, "-"), " ", h("kbd", {}, "0"), " zoom; a click leads there. Taller is more intense; a triangle is a change of emotion, filled where gold and answer both have it within 1 s."));
+      h("kbd", {}, "+"), " ", h("kbd", {}, "-"), " ", h("kbd", {}, "0"), ` zoom; a click leads there. Taller is more intense; a triangle is a change of emotion${data.strip ? ", filled where gold and answer both have it within 1 s" : ""}.`));
 }
 
 function legend(data) {
