@@ -27,6 +27,7 @@ COMMANDS = {
     "score": Command("eval.score.run", "ScoreConfig", "the official score of a prediction file; no model"),
     "submit": Command("eval.submit.run", "SubmitConfig", "a challenge file from a run, validated; or judge one"),
     "finetune": Command("finetune.run", "FinetuneConfig", "LoRA: train an adapter by a recipe, or merge one"),
+    "export": Command("finetune.export", "ExportConfig", "training data for ms-swift, LLaMA-Factory or HF datasets"),
     "annotators": Command("eval.annotators.run", "AnnotatorsConfig", "agreement of annotators, and consensus labels"),
     "parse": Command("prompts.parse_command", "ParseConfig", "read replies from standard input"),
 }

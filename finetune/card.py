@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from finetune import log
@@ -21,7 +19,7 @@ from finetune.train import ADAPTER
 from infer.adapters import WEIGHTS
 from infer.feed import digest
 from infer.store import to_json, write_atomic
-from infer.versions import installed
+from infer.versions import code_revision, installed
 from tasks.task import Sample
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -65,7 +63,7 @@ def gather(session: Session, progress: Progress, seconds: float) -> dict[str, An
         "tower_cache": {"media": session.cached[0], "bytes": session.cached[1]},
         "seconds_of_steps": round(sum(line["seconds"] for line in steps), 1),
         "seconds_of_this_sitting": round(seconds, 1),
-        "code": code_revision(),
+        "code": code_revision() or f"omnimer {installed().get('omnimer', 'of unknown version')}",
         "versions": installed(),
         "hardware": _hardware(session),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -75,17 +73,6 @@ def gather(session: Session, progress: Progress, seconds: float) -> dict[str, An
 def data_hash(samples: Iterable[Sample], replies: dict[str, str]) -> str:
     """SHA-256 over what is learned: ids, transcripts, languages and replies."""
     return digest([[sample.id, sample.text, sample.language, replies[sample.id]] for sample in samples])
-
-
-def code_revision() -> str:
-    """The commit of this checkout, with a mark for changed files; the installed version where it is no checkout."""
-    root = Path(__file__).parents[1]
-    try:
-        words = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=True, timeout=20)  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
-        return f"omnimer {installed().get('omnimer', 'of unknown version')}"
-    return done.stdout.strip()
 
 
 def _hardware(session: Session) -> dict[str, Any]:

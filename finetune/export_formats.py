@@ -195,6 +195,6 @@ def _entries(count: int) -> str:
 SWIFT_TAGS = (*MEDIA_TAGS, "bbox", "ref-object", "cot-process", "start-image")
 FORMS = {
     "swift": Form(tagged, _swift, tags=SWIFT_TAGS),
-    "llamafactory": Form(tagged, _llamafactory, tags=MEDIA_TAGS),
+    "llamafactory": Form(tagged, _llamafactory, tags=MEDIA_TAGS, own_sound=True),
     "hf": Form(listed, _hf),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
 import sys
 import time
@@ -13,7 +12,7 @@ from typing import Any
 from finetune.plan import Step
 from finetune.recipe import Recipe, record
 from infer.progress import LOG_EVERY_S
-from infer.store import read_lines, to_line, write_atomic
+from infer.store import read_lines, to_json, to_line, write_atomic
 
 FILE = "train.jsonl"
 # Tracker -> the package that it needs.
@@ -90,34 +89,19 @@ def curve(folder: Path) -> list[dict[str, Any]]:
     return list(read_lines(path)) if path.exists() else []
 
 
-class _TensorBoard:
-    def __init__(self, folder: Path, recipe: Recipe) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._writer: Any = SummaryWriter(str(folder / "tensorboard"))
-        self._writer.add_text("recipe", "```json\n" + json.dumps(record(recipe), indent=1) + "\n```")
-
-    def log(self, scalars: dict[str, float], step: int) -> None:
-        for name, value in scalars.items():
-            self._writer.add_scalar(name, value, step)
-
-    def finish(self) -> None:
-        self._writer.close()
-
-
-class _Hosted:
-    """wandb and trackio: one interface."""
-
-    def __init__(self, name: str, folder: Path, recipe: Recipe) -> None:
-        self._module = importlib.import_module(name)
-        self._module.init(project="omnimer", name=folder.name, config=record(recipe))
-
-    def log(self, scalars: dict[str, float], step: int) -> None:
-        self._module.log(scalars, step=step)
-
-    def finish(self) -> None:
-        self._module.finish()
-
-
 def _open(name: str, folder: Path, recipe: Recipe) -> Any:
-    return _TensorBoard(folder, recipe) if name == "tensorboard" else _Hosted(name, folder, recipe)
+    """A tracker of accelerate, told the recipe."""
+    from accelerate import tracking
+
+    make = {
+        "tensorboard": lambda: tracking.TensorBoardTracker("tensorboard", logging_dir=str(folder)),
+        "wandb": lambda: tracking.WandBTracker("omnimer", name=folder.name),
+        "trackio": lambda: tracking.TrackioTracker("omnimer", name=folder.name),
+    }
+    tracker = make[name]()
+    tracker.start()
+    settings = {f"{table}.{key}": each for table, part in record(recipe).items() for key, each in part.items()}
+    tracker.store_init_configuration(
+        {key: each if isinstance(each, int | float | str | None) else to_json(each) for key, each in settings.items()}
+    )
+    return tracker

@@ -56,12 +56,11 @@ def load_thinker(checkpoint: Checkpoint, part: ModelPart, device: str | torch.de
     }
     if part.quantise == "nf4":
         options["quantization_config"] = _nf4(options["dtype"])
-        options["device_map"] = {"": device}
+    if part.quantise == "nf4" or device.type != "cpu":
+        options["device_map"] = {"": device}  # straight to where it is used, past the memory of the machine
     transformers.utils.logging.disable_progress_bar()
     thinker = getattr(transformers, class_name).from_pretrained(checkpoint.model, config=config, **options)
     thinker.requires_grad_(False)
-    if part.quantise == "none":
-        thinker.to(device)
     return thinker.eval()
 
 

@@ -48,9 +48,7 @@ def train(session: Session, *, resume: bool) -> state.Progress:
         clock = time.monotonic()
         for step, examples in _fed(session, todo):
             numbers = _take(session, module, optimiser, step, examples, rate(step.number, len(steps), recipe))
-            now = time.monotonic()
-            log.step(step, {**numbers, "seconds": now - clock})
-            clock = now
+            log.step(step, {**numbers, "seconds": time.monotonic() - clock})
             progress.step = step.number
             progress.finished = step.number == len(steps)
             if step.last:
@@ -61,6 +59,7 @@ def train(session: Session, *, resume: bool) -> state.Progress:
                     state.save(session.folder, progress, parameters, adamw)
             if progress.finished:
                 break
+            clock = time.monotonic()
     if accelerator.is_main_process and not session.chosen.held_out:
         save_adapter(session.model, recipe, session.folder / ADAPTER)
     return progress

@@ -271,6 +271,36 @@ def test_a_tracker_that_is_not_there(make_recipe: MakeRecipe, tmp_path: Path, tr
         fit(make_recipe(run=RunPart(track=(track,), cache=False)), tmp_path)
 
 
+TRACKER = """
+SEEN = []
+class config:
+    update = staticmethod(lambda values, **_: SEEN.append(("config", values)))
+def init(**settings):
+    SEEN.append(("init", settings["project"]))
+    class Run:
+        def log(self, values, **_): SEEN.append(("log", values))
+        def finish(self): SEEN.append(("finish", None))
+    return Run()
+"""
+
+
+def test_a_tracker_sees_what_the_log_sees(
+    make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module in the place of trackio, which is not installed here, behind accelerate's own tracker."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "trackio.py").write_text(TRACKER)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    recipe = make_recipe(run=dataclasses.replace(make_recipe().run, track=("tensorboard", "trackio")))
+    assert fit(recipe, tmp_path / "run") == 0
+    seen = sys.modules["trackio"].SEEN
+    assert seen[0] == ("init", "omnimer")
+    assert seen[1][1]["lora.r"] == 16
+    assert seen[-1] == ("finish", None)
+    losses = [values["train/loss"] for kind, values in seen if kind == "log"]
+    assert losses == [line["loss"] for line in lines(tmp_path / "run")]
+
+
 def test_the_curve_in_one_line() -> None:
     assert sparkline([3.0, 2.0, 1.0]) == "█▄▁" or sparkline([3.0, 2.0, 1.0]) == "█▅▁"
     assert len(sparkline([float(i) for i in range(1000)])) <= 60

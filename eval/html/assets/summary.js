@@ -135,8 +135,13 @@ function differences(data) {
   return [
     h("h3", { class: "part" }, `Differences to ${data.run}`),
     parts.length ? h("p", { class: "note" }, note) : null,
-    ...folded(parts, (name, metrics) => table(`Differences to ${data.run}: ${name}`, ["run", "metric", ...countHeads("difference", "p"), ""],
-      metrics.flatMap((metric) => rows.filter((row) => row.metric === metric.name).map((row) => line(row, metric))))),
+    ...folded(parts, (name, metrics) => {
+      const lines = (some, title) => table(title, ["run", "metric", ...countHeads("difference", "p"), ""],
+        some.flatMap((metric) => rows.filter((row) => row.metric === metric.name).map((row) => line(row, metric))));
+      const more = metrics.slice(COLUMNS);
+      return [lines(metrics.slice(0, COLUMNS), `Differences to ${data.run}: ${name}`),
+        more.length ? h("details", { class: "part" }, h("summary", {}, `${whole(more.length)} more of ${name}`), lines(more, `More differences to ${data.run}: ${name}`)) : null];
+    }),
     ...problems.map((problem) => h("p", { class: "note" }, problem)),
   ];
 }
