@@ -153,8 +153,7 @@ def score(
     details = {name: _detail(table, members) for name, members in slices}
     whole = details[ALL]
     labels = primary(task.answer)[1] if has_primary(task.answer) else ()
-    names = [sample.id for sample in table.samples]
-    members = {name: [names[i] for i in chosen] for name, chosen in slices}
+    members = {name: [table.samples[i].id for i in chosen] for name, chosen in slices}
     silent = sum(not _gold_labels(value, task.answer, table.options) for value in table.gold)
     return Scores(
         rows=rows,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from infer.tiny_portraits import description_words
 from tasks.labels import label_space, label_space_names
 
 Family = Literal["qwen2_5_omni", "qwen3_omni_moe"]
@@ -85,6 +86,7 @@ def _corpus() -> Iterator[str]:
         yield from (word for word, _ in space.aliases)
         yield json.dumps({"labels": space.labels})
     yield _CORPUS_EXTRA
+    yield "\n".join(f" {line}" for line in description_words())
 
 
 def _tokenizer(family: Family) -> Any:
@@ -182,8 +184,8 @@ _TEXT = {
 }
 _VISION = {
     "depth": 2,
-    "hidden_size": 64,
-    "intermediate_size": 128,
+    "hidden_size": 128,
+    "intermediate_size": 256,
     "num_heads": 4,
     "out_hidden_size": HIDDEN,
 }
@@ -194,6 +196,7 @@ _AUDIO = {
     "encoder_ffn_dim": 128,
     "d_model": 64,
     "output_dim": HIDDEN,
+    "n_window": 200,  # 4 s: a short clip is heard whole
 }
 
 

@@ -7,6 +7,7 @@ import difflib
 from tasks import (
     blemore,
     emos,
+    emos_stream,
     goemotions,
     meld,
     mer2024,
@@ -16,6 +17,7 @@ from tasks import (
     mer_unibench,
     synthetic,
 )
+from tasks.synthetic.stream import SYNTHETIC_STREAM
 from tasks.task import Task
 
 
@@ -34,6 +36,7 @@ def _table(*rows: Task) -> dict[str, Task]:
 TASKS = _table(
     emos.BASIC7,
     emos.COMPACT,
+    emos_stream.EMOS_STREAM,
     mer2024.OV,
     mer2025.SEMI,
     mer2025.FG,
@@ -57,6 +60,7 @@ TASKS = _table(
     goemotions.GOEMOTIONS,
     synthetic.SYNTHETIC,
     synthetic.SYNTHETIC_COMPACT,
+    SYNTHETIC_STREAM,
 )
 
 

@@ -29,6 +29,7 @@ from tasks.labels import label_space, label_space_names
 from tasks.registry import TASKS
 from tasks.select import check_options, read_samples
 from tasks.synthetic import generate
+from tasks.synthetic.long import generate_long
 from tasks.task import AnswerKind, Record, Root, Sample, Task, Timeline
 from tests.tasks import blemore_folder, mer_folders
 from tests.test_command_line import shown, write_run
@@ -314,6 +315,7 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Root]:
         found["emos"] = Root(EMOS)
     mer2025 = mer_folders.rooted(mer_folders.write_mer2025(folder / "mer2025"))
     drawn = {
+        "synthetic-stream": Root(generate_long(folder / "long", [20, 20], seed=1, size=64)),
         "mer2025": mer2025,
         "ov-merd": mer2025,
         "mer2026": mer_folders.rooted(mer_folders.write_mer2026(folder / "mer2026")),

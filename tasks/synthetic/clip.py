@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.synthetic.expressions import FACES, clip_camera, expression_tracks, speaker_look
 from tasks.synthetic.face import draw_face
-from tasks.synthetic.voice import RATE, draw_voice, speaker_throat
+from tasks.synthetic.voice import RATE, VOICES, draw_voice, speaker_throat
 
 FPS = 25
 SIZES = (64, 1024)
@@ -51,7 +51,7 @@ def draw_clip(
         frames = frames[::-1]
     throat = speaker_throat(np.random.default_rng(throat_seed))
     sound = draw_voice(
-        label,
+        VOICES[label],
         language,
         text,
         throat,

@@ -95,14 +95,13 @@ def speaker_throat(rng: np.random.Generator) -> Throat:
 
 
 def draw_voice(
-    label: str, language: str, text: str, throat: Throat, *, strength: float, count: int, rng: np.random.Generator
+    manner: Manner, language: str, text: str, throat: Throat, *, strength: float, count: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Draw one clip's sound: float32 [count] at 16 kHz, mono, within [-1, 1].
 
     `text` gives the vowels; how many syllables are spoken depends on the pace and the duration alone, so the length
     of a transcript says nothing about the label. `language` "zh" adds a small tone to each syllable.
     """
-    manner = VOICES[label]
     points = count // HOP + 2
     time = np.arange(points) * (HOP / RATE)
     seconds = count / RATE

@@ -222,8 +222,8 @@ def same(found: Any, wanted: Mapping[str, float]) -> None:
 
 # --- random data sets
 
-JUNK = ["zzz", "a/b", "lack_of_interest", "开心", "Output: happy", "none", "nan", "happy.", "", "  ", "😀", "can't wait",
-        "don’t care", "STRASSE", "İrritated", "happy\u00a0", "sad\t", "happy;sad", "neutral", "fear", "power"]  # fmt: skip
+JUNK = ["zzz", "a/b", "lack_of_interest", "开心", "Output: happy", "none", "nan", "happy.", "", "  ", "don’t care",
+        "can't wait", "neutral", "STRASSE", "İrritated", "happy\u00a0", "sad\t", "sad;x", "fear", "power"]  # fmt: skip
 GOLDS = (("neutral", "angry", "happy", "sad", "worried", "surprise"), ("anger", "joy", "fear", "disgust", "sadness"),
          ("Happy", "sad", "happy,sad", "[joy]", "fear ", "ZZ"))  # fmt: skip
 
@@ -234,47 +234,45 @@ def words(rng: random.Random) -> list[str]:
     return [rng.choice((str, str.upper, "  {} ".format))(word) for word in found]
 
 
-def told(rng: random.Random) -> Any:
+def answer(rng: random.Random) -> Any:
     """A list, or a text as a model or a table has it."""
     found = words(rng)
-    kind = rng.randrange(8)
-    texts = (bracketed(found), plain(found), repr(found), " " + bracketed(found), "x" + plain(found), "[]", "", found)
-    return texts[kind] if texts[kind] not in ("[", "") else "[]"
+    loose = f" [calm, {plain(found)}]"  # the blank before it keeps the bracket on
+    told = rng.choice((bracketed(found), plain(found), repr(found), loose, "x" + plain(found), "[]", found))
+    return told or "[]"
+
+
+def read_as(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reader finds in a file of this format: all but those of lists hold a list as its text."""
+    if kind.startswith("lists"):
+        return dict(values)
+    return {name: plain(value) if kind == "plain.csv" else bracketed(value) for name, value in values.items()}
 
 
 @needs_wheels
 @pytest.mark.parametrize("seed", range(30))
 def test_random_data_sets_score_as_described(tmp_path: Path, score: Callable[..., Any], seed: int) -> None:
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311
     names = [
         rng.choice(("s_{}", "样本{}", 'a,"b"{}', " x {} ", "é{}", "q'{}")).format(i)
         for i in range(rng.choice((1, 5, 40)))
     ]
-    gold, pred = {name: told(rng) for name in names}, {name: told(rng) for name in reversed(names)}
+    gold, pred = {name: answer(rng) for name in names}, {name: answer(rng) for name in reversed(names)}
     wanted = rng.choice(GOLDS)
     words_of_gold = {name: rng.choice(wanted) for name in names}
     writes = list(FORMATS)
     gold_as, pred_as = rng.choice(writes[2:4] if seed % 2 else writes), rng.choice(writes)
-    # A csv or a text holds a list as its text.
-    gold_read = (
-        gold
-        if gold_as.startswith("lists")
-        else {k: (plain if gold_as[0] == "p" else bracketed)(v) for k, v in gold.items()}
-    )
-    pred_read = (
-        pred
-        if pred_as.startswith("lists")
-        else {k: (plain if pred_as[0] == "p" else bracketed)(v) for k, v in pred.items()}
-    )
+    gold_read, pred_read = read_as(gold_as, gold), read_as(pred_as, pred)
+    if gold_as.endswith(".csv"):  # the official scripts split a gold cell, join it, and split it again
+        gold_read = {name: ", ".join(split(cell)) for name, cell in gold_read.items()}
     pred_file = FORMATS[pred_as](tmp_path / f"pred-{pred_as}", {**pred, "one more": ["happy"]})
-    if "[" not in gold_read.values() and "[" not in pred_read.values():
-        gold_file = FORMATS[gold_as](tmp_path / f"gold-{gold_as}", gold)
-        for edition, task in TASKS.items():
-            found = score(task, gold_file, pred_file)
-            same(found, expected(gold_read, pred_read, edition))
-            assert (found["n"], found["coverage"]) == (len(names), 1.0)
-        gold_file = table(tmp_path / "words.csv", [("name", "discrete"), *words_of_gold.items()])
-        same(score("unibench-mer2024", gold_file, pred_file), expected_hits(words_of_gold, pred_read))
+    gold_file = FORMATS[gold_as](tmp_path / f"gold-{gold_as}", gold)
+    for edition, task in TASKS.items():
+        found = score(task, gold_file, pred_file)
+        same(found, expected(gold_read, pred_read, edition))
+        assert (found["n"], found["coverage"]) == (len(names), 1.0)
+    gold_file = table(tmp_path / "words.csv", [("name", "discrete"), *words_of_gold.items()])
+    same(score("unibench-mer2024", gold_file, pred_file), expected_hits(words_of_gold, pred_read))
 
 
 # --- the reference examples, once more, in formats of gold that a harness would write
@@ -317,11 +315,11 @@ def test_null_in_json_lines_is_an_empty_cell(tmp_path: Path, score: Callable[...
 @needs_wheels
 @pytest.mark.parametrize("text", [" [happy]", "[happy] ", "\t[happy]", "[happy]\n", "['happy'] "])
 @pytest.mark.parametrize("kind", ["bracketed.csv", "texts.jsonl", "texts.npz"])
-def test_a_gold_text_is_not_stripped_before_it_is_split(
+def test_a_text_is_not_stripped_before_it_is_split(
     tmp_path: Path, score: Callable[..., Any], text: str, kind: str
 ) -> None:
-    gold, pred = {"a": text, "b": "[worried]"}, {"a": ["happy", "angry"], "b": ["worried", "sad", "angry"]}
-    found = score("mer2026-fg", FORMATS[kind](tmp_path / f"g-{kind}", gold), lines(tmp_path / "p.jsonl", pred.items()))
+    gold, pred = {"a": ["happy", "angry"], "b": ["worried", "sad"]}, {"a": text, "b": "[worried]"}
+    found = score("mer2026-fg", lines(tmp_path / "g.jsonl", gold.items()), FORMATS[kind](tmp_path / f"p-{kind}", pred))
     same(found, expected(gold, pred, "mer2026"))
 
 

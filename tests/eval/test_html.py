@@ -22,7 +22,7 @@ from eval.answers import Answer
 from eval.html import build
 from eval.html.charts import histogram
 from eval.html.media import absolute, place_of, roots_of, tail_of, url_path
-from eval.html.page import SCRIPTS, embedded
+from eval.html.page import SCRIPTS, STYLES, embedded
 from eval.html.samples import CHUNK, columns, error_group, labels_in, outcome, rows
 from eval.html.summary import TITLES, outcomes, summary
 from eval.metrics.table import METRICS
@@ -30,6 +30,7 @@ from eval.report import parse_counts
 from eval.run import EvalConfig
 from eval.run import run as run_eval
 from infer.engine import Reply
+from tasks.kinds import KINDS
 from tasks.task import AnyOf, Blend, Described, Dims, Media, OneOf, Sample
 from tests.eval.html_runs import run
 from tests.test_command_line import write_run
@@ -135,7 +136,7 @@ def test_no_asset_writes_markup_from_text() -> None:
 
 
 def test_every_asset_is_in_the_page() -> None:
-    assert {asset.name for asset in ASSETS.iterdir()} == {*SCRIPTS, "page.html", "page.css"}
+    assert {asset.name for asset in ASSETS.iterdir()} == {*SCRIPTS, *STYLES, "page.html"}
 
 
 @given(
@@ -325,7 +326,13 @@ def test_errors_of_one_cause_are_one_group() -> None:
         ({"label": "a"}, OneOf(("a",)), ["a"]),
         ({"labels": [{"label": "a", "confidence": None}, {"label": "b"}]}, AnyOf(("a", "b")), ["a", "b"]),
         ({"labels": ["wistful"]}, Described(), ["wistful"]),
+        (
+            {"utterances": [{"primary": "Sadness"}, {"primary": "Joy"}, {"primary": "Sadness"}]},
+            KINDS["Timeline:emos"],
+            ["Joy", "Sadness"],
+        ),
         ({"emotions": [{"emotion": "a", "salience": 70}]}, Blend(("a",)), ["a"]),
+        ({"emotions": None}, Blend(("a",)), []),
         ({"valence": 1.0}, Dims(("valence",), -1, 1), []),
     ],
 )

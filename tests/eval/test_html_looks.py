@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.eval.html_runs import PHONE, Opened, run, shown, until, write
+from tests.eval.html_runs import CONTRAST, PHONE, Opened, run, shown, until, write
 
 NASTY = [
     '</script><script>document.title="x";alert(1)</script>',
@@ -127,35 +127,6 @@ def test_on_a_phone_the_sample_takes_the_place_of_the_list(opened: Opened, repor
     assert not page.is_visible("#list")
     page.get_by_label("Close the sample").click()
     assert page.is_visible("#list")
-
-
-CONTRAST = """
-() => {
-  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
-  const light = (colour) => {
-    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-    const parts = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((c) => c / 255)
-      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
-  };
-  const behind = (element) => {
-    for (let e = element; e; e = e.parentElement) {
-      const colour = getComputedStyle(e).backgroundColor;
-      if (!/^rgba\\(0, 0, 0, 0\\)$|^transparent$/.test(colour)) return colour;
-    }
-    return getComputedStyle(document.documentElement).backgroundColor;
-  };
-  const low = [];
-  for (const e of document.querySelectorAll('body *')) {
-    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-    if (!own || !e.checkVisibility() || e.closest('button:disabled, option, .unseen, .skip, svg')) continue;
-    const [a, b] = [light(getComputedStyle(e).color), light(behind(e))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) low.push(`${e.tagName}.${e.className} ${e.textContent.slice(0, 20)} ${ratio.toFixed(2)}`);
-  }
-  return low;
-}
-"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

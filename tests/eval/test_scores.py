@@ -18,7 +18,7 @@ from eval.metrics.table import METRICS, Options
 from eval.scores import Row, Scores, score
 from infer.engine import Reply
 from tasks.registry import TASKS
-from tasks.task import AnswerKind, Blend, Dims, OneOf, Sample, Task
+from tasks.task import AnswerKind, Blend, Dims, OneOf, Sample, Task, Timeline
 from tests.eval.wheel_set import write_wheels
 
 LABELS = ("calm", "happy", "tense")
@@ -291,6 +291,18 @@ def gold_of(kind: AnswerKind) -> list[dict[str, Any]]:
         return [dict.fromkeys(kind.names, kind.low + (kind.high - kind.low) * i / 4) for i in range(5)]
     if isinstance(kind, Blend):
         return [{"emotions": [{"emotion": label, "salience": 100}]} for label in kind.labels]
+    if isinstance(kind, Timeline):
+        spoken = [
+            {
+                "start": 3.0 * i,
+                "end": 3.0 * i + 2,
+                "primary": label,
+                "secondary": ["joy", "fear"][i % 2 :],
+                "intensity": 3,
+            }
+            for i, label in enumerate(kind.primary.labels)
+        ]
+        return [{"utterances": spoken[i:]} for i in range(5)]
     raise AssertionError(f"no gold is known for {type(kind).__name__}")
 
 

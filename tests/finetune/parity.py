@@ -109,10 +109,9 @@ def experts_as_without_lora() -> None:
     )
 
 
-def whole(text: str) -> str:
-    """A reply without characters of which only a part was said; random weights write those, and tools show them each
-    in their own way."""
-    return text.replace("\ufffd", "")
+def same_reply(ours: str, theirs: str) -> bool:
+    """Whether two replies say the same. Random weights may end in a part of a character; vLLM holds that back."""
+    return ours == theirs or (ours.endswith("\ufffd") and ours.startswith(theirs))
 
 
 def main(family: str, base: str, data: Path, work: Path, clips: int) -> None:
@@ -139,10 +138,9 @@ def main(family: str, base: str, data: Path, work: Path, clips: int) -> None:
         found[way] = {
             "same_tokens": sum(theirs["tokens"][name] == ours[name][0] for name in ours),
             "same_labels": sum(max(a, key=a.__getitem__) == max(b, key=b.__getitem__) for a, b in pairs),
-            "same_replies": sum(whole(theirs["texts"][name]) == whole(texts[name]) for name in ours),
+            "same_replies": sum(same_reply(texts[name], theirs["texts"][name]) for name in ours),
             "apart": max(abs(a[label] - b[label]) for a, b in pairs for label in a),
         }
-        found[way]["replies"] = {name: [texts[name], theirs["texts"][name]] for name in ours}
     print(json.dumps(found))
 
 

@@ -19,7 +19,7 @@ from prompts.parsing.jsonread import whole
 from prompts.parsing.official import mer_clean_up
 from prompts.parsing.strict import Pairs
 from prompts.schema import dump, schema
-from tasks.kinds import KINDS, kind
+from tasks.kinds import BIG5, KINDS, kind
 from tasks.labels import label_space
 
 READ = [name for name in KINDS if not name.startswith("Official")]
@@ -87,6 +87,9 @@ def timelines(draw: st.DrawFn) -> dict[str, Any]:
 VALUES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "OneOf:basic7": st.fixed_dictionaries({"label": st.sampled_from(BASIC7), "confidence": scores}),
     "OneOf:mer6": st.fixed_dictionaries({"label": st.sampled_from(["neutral", "worried"]), "confidence": scores}),
+    "OneOf:sentiment3": st.fixed_dictionaries(
+        {"label": st.sampled_from(["negative", "neutral"]), "confidence": scores}
+    ),
     "AnyOf:goemotions28": st.fixed_dictionaries({"labels": scored()}),
     "AnyOf:open": st.fixed_dictionaries({"labels": st.lists(words, unique=True, max_size=8)}),
     "Record:emos": st.fixed_dictionaries(
@@ -99,6 +102,7 @@ VALUES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "Pick:preference": st.fixed_dictionaries({"choice": st.sampled_from(["a1", "a2", "same"])}),
     "Pick:abcd": st.fixed_dictionaries({"choice": st.sampled_from("ABCD")}),
     "Dims:va": st.fixed_dictionaries({"valence": st.floats(-1, 1), "arousal": st.none() | st.floats(-1, 1)}),
+    "Dims:big5": st.fixed_dictionaries(dict.fromkeys(BIG5.names, st.none() | st.floats(0, 1))),
 }
 valued = st.sampled_from(READ).flatmap(lambda name: st.tuples(st.just(name), VALUES[name]))
 
