@@ -222,6 +222,7 @@ def same(found: Any, wanted: Mapping[str, float]) -> None:
 
 # --- random data sets
 
+NAMES = ("s_{}", "样本{}", 'a,"b"{}', " x {} ", "é{}", "q'{}")
 JUNK = ["zzz", "a/b", "lack_of_interest", "开心", "Output: happy", "none", "nan", "happy.", "", "  ", "don’t care",
         "can't wait", "neutral", "STRASSE", "İrritated", "happy\u00a0", "sad\t", "sad;x", "fear", "power"]  # fmt: skip
 GOLDS = (("neutral", "angry", "happy", "sad", "worried", "surprise"), ("anger", "joy", "fear", "disgust", "sadness"),
@@ -253,10 +254,7 @@ def read_as(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("seed", range(30))
 def test_random_data_sets_score_as_described(tmp_path: Path, score: Callable[..., Any], seed: int) -> None:
     rng = random.Random(seed)  # noqa: S311
-    names = [
-        rng.choice(("s_{}", "样本{}", 'a,"b"{}', " x {} ", "é{}", "q'{}")).format(i)
-        for i in range(rng.choice((1, 5, 40)))
-    ]
+    names = [rng.choice(NAMES).format(i) for i in range(rng.choice((1, 5, 40)))]
     gold, pred = {name: answer(rng) for name in names}, {name: answer(rng) for name in reversed(names)}
     wanted = rng.choice(GOLDS)
     words_of_gold = {name: rng.choice(wanted) for name in names}

@@ -293,13 +293,7 @@ def gold_of(kind: AnswerKind) -> list[dict[str, Any]]:
         return [{"emotions": [{"emotion": label, "salience": 100}]} for label in kind.labels]
     if isinstance(kind, Timeline):
         spoken = [
-            {
-                "start": 3.0 * i,
-                "end": 3.0 * i + 2,
-                "primary": label,
-                "secondary": ["joy", "fear"][i % 2 :],
-                "intensity": 3,
-            }
+            {"start": 3.0 * i, "end": 3.0 * i + 2, "primary": label, "secondary": ["joy"], "intensity": 1 + i % 5}
             for i, label in enumerate(kind.primary.labels)
         ]
         return [{"utterances": spoken[i:]} for i in range(5)]

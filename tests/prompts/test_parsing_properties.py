@@ -87,9 +87,7 @@ def timelines(draw: st.DrawFn) -> dict[str, Any]:
 VALUES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "OneOf:basic7": st.fixed_dictionaries({"label": st.sampled_from(BASIC7), "confidence": scores}),
     "OneOf:mer6": st.fixed_dictionaries({"label": st.sampled_from(["neutral", "worried"]), "confidence": scores}),
-    "OneOf:sentiment3": st.fixed_dictionaries(
-        {"label": st.sampled_from(["negative", "neutral"]), "confidence": scores}
-    ),
+    "OneOf:sentiment3": st.fixed_dictionaries({"label": st.just("negative"), "confidence": scores}),
     "AnyOf:goemotions28": st.fixed_dictionaries({"labels": scored()}),
     "AnyOf:open": st.fixed_dictionaries({"labels": st.lists(words, unique=True, max_size=8)}),
     "Record:emos": st.fixed_dictionaries(
@@ -102,7 +100,9 @@ VALUES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "Pick:preference": st.fixed_dictionaries({"choice": st.sampled_from(["a1", "a2", "same"])}),
     "Pick:abcd": st.fixed_dictionaries({"choice": st.sampled_from("ABCD")}),
     "Dims:va": st.fixed_dictionaries({"valence": st.floats(-1, 1), "arousal": st.none() | st.floats(-1, 1)}),
-    "Dims:big5": st.fixed_dictionaries(dict.fromkeys(BIG5.names, st.none() | st.floats(0, 1))),
+    "Dims:big5": st.fixed_dictionaries(
+        {BIG5.names[0]: st.floats(0, 1)} | dict.fromkeys(BIG5.names[1:], st.none() | st.floats(0, 1))
+    ),
 }
 valued = st.sampled_from(READ).flatmap(lambda name: st.tuples(st.just(name), VALUES[name]))
 
