@@ -17,6 +17,7 @@ from eval.bootstrap import RESAMPLES
 from eval.calibrate import calibrate
 from eval.compare import compare
 from eval.html import build
+from eval.html.samples import fed_in_all
 from eval.metrics.metric import DEFAULTS, Options
 from eval.published import crosses_for
 from eval.report import RunResult, markdown
@@ -24,11 +25,13 @@ from eval.scores import Scores, score
 from eval.sections import sections, sections_of_several
 from eval.swapped import is_swap_of
 from eval.terminal import print_scores
+from eval.timeline.export import write_exports
 from infer.engine import Reply
 from infer.store import RUN, SAMPLES, read_replies, read_run, read_samples, to_json, to_line, write_atomic
+from infer.stream.parts import by_index
 from tasks.registry import task as task_named
 from tasks.select import check_at_least
-from tasks.task import Task
+from tasks.task import Sample, Task, Timeline
 
 # Where the wheel tables lie makes no difference to a score.
 PLACES = ("wheel_folder", "wheels_checked")
@@ -57,6 +60,8 @@ class EvalConfig:
     """Bins of calibration errors and reliability diagrams."""
     wheels: Path | None = None
     """Folder of the emotion wheel tables (open vocabulary); if not given OMNIMER_WHEELS, then the user's cache."""
+    timelines: Path | None = None
+    """Write answered timelines into this folder, as SubRip, WebVTT and ELAN files."""
     calibrate: bool = False
     """Fit a temperature to label probabilities on the train samples of the run, and judge it on the others."""
 
@@ -95,6 +100,8 @@ def run(config: EvalConfig) -> int:
     for place, folder in enumerate(config.runs):  # the page of the first run shows the others beside it
         write_atomic(folder / PAGE, build(results[place : place + 1] if place else results))
     print_scores(results)
+    if config.timelines is not None:
+        print(f"{_export(results, config.timelines)} files in {config.timelines}", file=sys.stderr)
     for folder in config.runs:
         print(f"{folder / REPORT} and {PAGE}", file=sys.stderr)
     return int(any(answer.error is not None for result in results for answer in result.answers))
@@ -119,7 +126,6 @@ def evaluate(
     samples = list(read_samples(folder))
     stored = list(read_replies(folder))
     answers = read_answers(samples, stored, task.answer, reask=reask)
-    replies = {reply.id: reply for reply in stored if reply.attempt == 0}
     write_atomic(folder / ANSWERS, "".join(to_line(answer.record()) for answer in answers))
     logprobs = _logprobs(answers, stored)
     crosses = crosses_for(task)
@@ -130,11 +136,43 @@ def evaluate(
         except ValueError as error:  # about the gold of a sample: say where it stands
             raise ValueError(f"{folder / SAMPLES}: {error}") from error
     fitted = calibrate(task, samples, answers, logprobs, options) if calibrated else None
-    asked = {sample.id: replies[sample.id] for sample in samples if sample.id in replies}
+    asked = _first_replies(samples, stored)
     found = sections(task, samples, answers, stored, options, count=count, seed=seed)
     result = RunResult(folder, task, facts, samples, scores, answers, asked, calibration=fitted, sections=found)
     write(result)
     return result
+
+
+def _first_replies(samples: Iterable[Sample], stored: Iterable[Reply]) -> dict[str, Reply]:
+    """The first reply by sample id; of a clip that was asked about in parts, that to the first part with what all
+    parts were fed."""
+    own: dict[str, list[Reply]] = {}
+    for reply in stored:
+        if reply.attempt == 0:
+            own.setdefault(reply.id, []).append(reply)
+    found = {}
+    for sample in samples:
+        replies = own.get(sample.id, [])
+        parts = [tried[0] for tried in by_index(replies).values()]
+        if parts:
+            fed = fed_in_all([reply.fed for reply in parts if reply.text is not None])
+            found[sample.id] = dataclasses.replace(parts[0], fed=fed)
+        elif replies:
+            found[sample.id] = replies[-1]
+    return found
+
+
+def _export(results: Sequence[RunResult], folder: Path) -> int:
+    """Writes the answered timelines of the runs below `folder`, a folder a run; returns how many files."""
+    count = 0
+    for result in results:
+        if not isinstance(result.task.answer, Timeline):
+            raise ValueError(f"--timelines: {result.folder} is a run of {result.task.name}, which has no timelines")
+        for sample, answer in zip(result.samples, result.answers, strict=True):
+            if answer.value is not None:
+                media = sample.media[0] if sample.media else None
+                count += len(write_exports(answer.value, sample.id, media, folder / result.folder.resolve().name))
+    return count
 
 
 def write(result: RunResult) -> None:

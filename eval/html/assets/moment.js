@@ -108,7 +108,7 @@ function tableView(data, partners) {
   const frame = table("All utterances by time", ["", "from", "to", "emotion", "intensity", "other labels", "speaker", "said", "compared"], [], { class: "utterances" });
   const body = frame.querySelector("tbody");
   let drawn = 0;
-  const more = h("button", { type: "button", onclick: () => add(PAGE) });
+  const more = h("button", { type: "button", hidden: true, onclick: () => add(PAGE) }, "Show more");
   function add(count) {
     for (const { lane, item, place } of lines.slice(drawn, drawn + count)) {
       const verdict = verdictOf(data, lane, place, partners);
@@ -120,7 +120,6 @@ function tableView(data, partners) {
     more.textContent = `Show more (${whole(lines.length - drawn)} left)`;
   }
   const element = h("details", { class: "part", ontoggle: () => element.open && !drawn && add(PAGE) }, h("summary", {}, `All ${plural(lines.length, "utterance")} as a table`), frame, more);
-  more.hidden = true;
   const all = () => {
     add(lines.length - drawn);
     element.open = true;
