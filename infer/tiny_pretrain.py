@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infer.checkpoint import Checkpoint
 from infer.media import SAMPLE_RATE
@@ -70,11 +71,10 @@ class Pupil:
     processor: Any
     checkpoint: Checkpoint
 
-    def see(self, batch: Batch) -> Tensor:
-        """The vision tower's vectors, [pairs of frames, tokens, hidden]."""
+    def see(self, videos: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """The vision tower's vectors of videos [T, height, width, 3], [all pairs of frames, tokens, hidden]."""
         import torch
 
-        videos = [portrait.frames for portrait in batch.portraits]
         fed = self.processor.video_processor(
             videos=videos, do_sample_frames=False, do_resize=False, return_tensors="pt"
         )
@@ -106,7 +106,8 @@ def pretrain(folder: Path, seed: int = 0, budget: Budget | None = None) -> None:
         _learn_to_hear(pupil, batches, budget.ears, rng)
         with torch.no_grad():
             for batch in batches:
-                batch.seen, batch.heard = pupil.see(batch).flatten(0, 1), pupil.hear(batch).flatten(0, 1)
+                batch.seen = pupil.see([portrait.frames for portrait in batch.portraits]).flatten(0, 1)
+                batch.heard = pupil.hear(batch).flatten(0, 1)
         _learn_to_speak(pupil, batches, budget.language, rng)
     state = {f"thinker.{name}": tensor.contiguous() for name, tensor in pupil.thinker.state_dict().items()}
     save_file(state, str(folder / "model.safetensors"), metadata={"format": "pt"})
@@ -279,12 +280,14 @@ def _learn_to_see(pupil: Pupil, batches: Sequence[Batch], epochs: int, rng: np.r
 
     tower = pupil.thinker.visual
     _wake_eyes(tower)
-    _, tokens, hidden = pupil.see(batches[0]).shape
+    _, tokens, hidden = pupil.see([batches[0].portraits[0].frames]).shape
     gauge = _gauge(hidden, tokens, len(LOOKS))
 
     def loss_of(batch: Batch) -> Tensor:
-        looks = torch.from_numpy(np.concatenate([portrait.looks for portrait in batch.portraits]))
-        return ((gauge(pupil.see(batch)) - looks) ** 2).mean()
+        pairs = [int(rng.integers(len(portrait.looks))) for portrait in batch.portraits]
+        looks = np.stack([portrait.looks[pair] for portrait, pair in zip(batch.portraits, pairs, strict=True)])
+        frames = [portrait.frames[2 * pair :][:2] for portrait, pair in zip(batch.portraits, pairs, strict=True)]
+        return ((gauge(pupil.see(frames)) - torch.from_numpy(looks)) ** 2).mean()
 
     _fit((tower, gauge), batches, epochs, loss_of, rng)
 

@@ -11,10 +11,20 @@ from typing import Any
 from eval.answers import Answer
 from eval.metrics.metric import Options, primary
 from eval.metrics.table import METRICS
-from eval.score.families import EMPTY, ROWS, Heads, as_task, constants, heads_of, official, value_of
-from eval.score.read import Family
+from eval.score.families import (
+    ROWS,
+    Heads,
+    as_task,
+    constants,
+    has_unanswered,
+    heads_of,
+    official,
+    unanswered,
+    value_of,
+)
+from eval.score.read import Family, plain_name, shown_name
 from eval.scores import score
-from eval.wheels.ew import read_labels
+from eval.wheels.ew import read_labels, set_scores
 from eval.wheels.floor import companions
 from prompts.parsing import Parsed, parse
 from tasks.task import AnswerKind, AnyOf, OneOf, Pick, Sample, Task
@@ -59,27 +69,33 @@ def compute(
     *,
     wheels: Path | None = None,
     empty: bool = False,
+    synonyms: Mapping[str, Any] | None = None,
 ) -> Result:
     """The scores of predictions. Predictions of other names do not count.
 
-    A gold name without a prediction makes the official scripts stop; so it does here (ValueError, with the names),
-    unless it is counted as an `empty` answer. Raises ValueError as well where an entry is not legal.
+    A gold name without a prediction makes the official scripts stop (that of BLEMORE leaves the clip out); it is
+    refused here (ValueError, with the names), unless it is counted as an `empty` answer: an empty list, a word that is
+    not positive, a preference that is not the gold one, and else an answer that is wrong. With `synonyms`, name ->
+    groups of words (lists, or their text), `set_accuracy`, `set_recall` and `set_score` of MER2024-OV are added, over
+    the names that have groups. Raises ValueError as well where an entry is not legal.
     """
     if not gold:
         raise ValueError("--gold holds no sample: there is nothing to score")
     missing = [name for name in gold if name not in pred]
     if missing and not empty:
-        shown = ", ".join(repr(name.partition("\0")[0]) for name in missing[:SHOWN]) + (
-            ", …" if missing[SHOWN:] else ""
-        )
+        shown = ", ".join(map(shown_name, missing[:SHOWN])) + (", …" if missing[SHOWN:] else "")
+        does = "scores the others alone, which is another score" if family == "blend" else "stops there"
         raise ValueError(
             f"{len(missing):,} of {len(gold):,} gold names have no prediction, such as {shown}; the official script "
-            "stops there. Give a complete file, or count them as empty answers: --missing empty"
+            f"{does}. Give a complete file, or count them as empty answers: --missing empty"
         )
-    told = {name: pred.get(name, EMPTY.get(family)) for name in gold}
-    exact = {} if missing and family not in EMPTY else official(family, gold, told, task, wheels)
+    told = {name: pred[name] if name in pred else unanswered(family, entry) for name, entry in gold.items()}
+    exact = {} if missing and not has_unanswered(family) else official(family, gold, told, task, wheels)
     rows, intervals, groups = _rows(task, family, gold, told, resampling, wheels)
     metrics = exact or rows
+    if synonyms is not None:
+        sets = set_scores(gold, told, synonyms)
+        metrics = {**metrics, **{f"set_{name}": sets[name] for name in ("accuracy", "recall", "score")}}
     found = Result(task, heads_of(task, family), metrics, len(gold), 1 - len(missing) / len(gold))
     found.companions.update(_companions(found, family, gold, told, wheels))
     found.companions["extra_predictions"] = len(pred) - (len(gold) - len(missing))
@@ -123,7 +139,7 @@ def _rows(
 def _group(name: str, groups: Mapping[str, str] | None) -> str:
     if groups is None:
         return name
-    plain = name.partition("\0")[0]
+    plain = plain_name(name)
     if plain not in groups:
         raise ValueError(f"--group: no group for {plain!r}; a row for every gold name was expected")
     return groups[plain]
@@ -133,7 +149,7 @@ def _plain_gold(name: str, entry: Any, kind: AnswerKind) -> Mapping[str, Any]:
     """Gold in the shape of the kind: a word for a single label, a list of words for a set of labels."""
     if isinstance(entry, Mapping):
         return entry
-    if isinstance(entry, str) and isinstance(kind, OneOf | Pick):
+    if isinstance(entry, str) and entry and isinstance(kind, OneOf | Pick):
         return {primary(kind)[0]: entry}
     if isinstance(entry, list) and isinstance(kind, AnyOf) and all(isinstance(label, str) for label in entry):
         return {"labels": [{"label": label, "confidence": None} for label in entry]}
@@ -189,4 +205,5 @@ def _repaired(name: str, entry: Any) -> list[str]:
 def titled(names: Sequence[str]) -> dict[str, str]:
     """Names of metrics with their titles."""
     own = {"waf": "Weighted-F1 (WAF)", "acc": "Accuracy"}
+    own |= {"set_accuracy": "Set accuracy", "set_recall": "Set recall", "set_score": "Set score (mean of both)"}
     return {name: METRICS[name].title if name in METRICS else own.get(name, name) for name in names}

@@ -11,8 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from eval.blends.official import official_scores
 from eval.blends.tables import trivial
+from eval.metrics.blend import acc_presence, acc_salience, blend_counts
 from eval.metrics.metric import has_open
 from eval.score.read import Family
 from eval.submit.tracks import MER6, TRAITS
@@ -55,7 +58,19 @@ ROWS = {
     "sentiment": {"waf": "sentiment_waf", "acc": "sentiment_acc"},
 }
 # What a missing answer is with --missing empty; families that have no empty answer are scored by the table of metrics.
-EMPTY: dict[str, Any] = {"wheels": [], "hits": [], "sentiment": "", "preference": "same", "blend": []}
+EMPTY: dict[str, Any] = {"wheels": [], "hits": [], "sentiment": "", "blend": []}
+# Of preferences it is a wrong answer: none at all would be read as `same`, and so as a1, which may be right.
+_WRONG = {"a1": "a2", "a2": "a1", "same": "a1"}
+
+
+def unanswered(family: Family, gold: Any) -> Any:
+    """What stands for a missing answer to a sample with this gold; None where the family has no such answer."""
+    return _WRONG.get(gold) if family == "preference" and isinstance(gold, str) else EMPTY.get(family)
+
+
+def has_unanswered(family: Family) -> bool:
+    """Whether the official numbers of a family can be computed with answers missing."""
+    return family == "preference" or family in EMPTY
 
 
 def family_of(task: Task) -> Family:
@@ -88,7 +103,7 @@ def heads_of(task: Task, family: Family) -> Heads:
 def official(family: Family, gold: Entries, pred: Entries, task: Task, wheels: Path | None) -> dict[str, float]:
     """The official numbers of a family as fractions; ValueError where the official script stops with an error.
 
-    Empty for `plain`, and for blends whose gold does not stand in the file names: no script is public for these.
+    Empty for `plain`: no script is public for these.
     """
     match family:
         case "wheels":
@@ -113,11 +128,25 @@ def official(family: Family, gold: Entries, pred: Entries, task: Task, wheels: P
                 **means,
                 **{f"{name}_{trait}": value for trait, row in table.items() for name, value in row.items()},
             }
-        case "blend" if all(value is None for value in gold.values()):
-            scores = official_scores({name: pred[name] for name in gold})
-            return {name: scores[name] for name in ("blemore_score", "acc_presence", "acc_salience")}
+        case "blend":
+            return _blends(gold, pred, task)
         case _:
             return {}
+
+
+def _blends(gold: Entries, pred: Entries, task: Task) -> dict[str, float]:
+    """`official_scores` where the names tell the gold; the same for gold from a file. Without a blend salience is 0."""
+    if all(value is None for value in gold.values()):
+        scores = official_scores({name: pred[name] for name in gold})
+        return {name: scores[name] for name in ("blemore_score", "acc_presence", "acc_salience")}
+    sums = np.zeros(4)
+    for name, entry in gold.items():
+        try:
+            sums += blend_counts([_blend(name, entry)], [{"emotions": pred[name]}], task.answer)[0]
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    presence, salience = float(acc_presence(sums)), float(acc_salience(sums)) if sums[2] else 0.0
+    return {"blemore_score": (presence + salience) / 2, "acc_presence": presence, "acc_salience": salience}
 
 
 def _flat(scores: Mapping[str, Any]) -> dict[str, float]:
@@ -141,7 +170,7 @@ def constants(family: Family, gold: Entries, task: Task, wheels: Path | None, me
 def _constant_answers(family: Family, gold: Entries) -> list[tuple[str, Any]]:
     match family:
         case "hits":
-            words = list(dict.fromkeys(gold.values()))
+            words = list(dict.fromkeys(filter(None, gold.values())))
             return [*((word, [word]) for word in words), (f"all {len(words)} labels", words)]
         case "six":
             return [(label, label) for label in MER6]
@@ -152,8 +181,9 @@ def _constant_answers(family: Family, gold: Entries) -> list[tuple[str, Any]]:
         case "traits":
             means = {name: sum(row[name] for row in gold.values()) / len(gold) for name in TRAITS}
             return [("the mean of the gold", means)]
-        case "blend" if all(value is None for value in gold.values()):
-            return [(title, value["emotions"]) for title, value in trivial([clip_name(name).value for name in gold])]
+        case "blend":
+            values = [_blend(name, entry) for name, entry in gold.items()]
+            return [(title, value["emotions"]) for title, value in trivial(values)]
         case _:
             return []
 
@@ -168,6 +198,11 @@ def as_task(task: Task, family: Family, gold: Entries, pred: Entries) -> Task:
     return task
 
 
+def _blend(name: str, entry: Any) -> Mapping[str, Any]:
+    """The gold of a clip: as it is given, else as the name tells it."""
+    return clip_name(name).value if entry is None else {"emotions": entry}
+
+
 _VALUE_KEYS = {"six": "label", "preference": "choice", "blend": "emotions"}
 
 
@@ -176,8 +211,8 @@ def value_of(family: Family, name: str, entry: Any, *, gold: bool) -> Mapping[st
     match family:
         case "wheels" | "hits":
             return {"labels": read_labels(entry, f"the entry of {name}")}
-        case "blend" if entry is None and gold:
-            return clip_name(name).value
+        case "blend" if gold:
+            return _blend(name, entry)
         case "sentiment" if gold:
             return {"label": "neutral" if entry == 0 else "positive" if entry > 0 else "negative"}
         case "sentiment" if entry is not None:

@@ -1,7 +1,10 @@
 """Gold and prediction files in the formats of the challenges, read as the scripts of the challenges read them.
 
 csv (also alone in a zip), npz (`filenames` with `fileitems`, and label files), the JSON of BLEMORE (also in a zip), and
-JSON lines `{"id", "value"}`. Text stays as it stands; a cell that pandas takes for a missing value is None.
+JSON lines `{"id", "value"}`. Text stays as it stands. Nothing is said by null (by None in an npz) and, where lists are
+asked for, by a cell that pandas takes for a missing value: of lists that is the empty list, of the sentiment a word
+that is not positive, and of all else no prediction; as gold it is refused, but for lists, and for blends, whose names
+tell the gold. The gold of the hit rate is one word: a list of that word will do, a list of several is refused.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 
 from eval.submit.cells import MISSING
 from eval.submit.tracks import DICT_KEY, NPZ_KEYS, PREDICTIONS, TRAITS
+from eval.wheels.ew import read_labels
 from tasks.mer_tables import official_npz
 from tasks.mer_unibench_sets import SETS
 from tasks.task import Task
@@ -35,7 +39,7 @@ _COLUMNS: dict[tuple[Family, Side], tuple[str, ...]] = {
     ("hits", "pred"): _LISTS,
     ("six", "gold"): _WORDS,
     ("six", "pred"): _WORDS,
-    ("sentiment", "gold"): ("val", "value"),
+    ("sentiment", "gold"): ("val", "value", "sentiment", *_WORDS),
     ("sentiment", "pred"): ("sentiment", *_WORDS, *_LISTS),
     ("preference", "gold"): ("preference",),
     ("preference", "pred"): ("preference",),
@@ -52,6 +56,7 @@ _KEYS: dict[Family, str] = {
     "blend": "emotions",
 }
 _SIGNS = {"positive": 1.0, "negative": -1.0, "neutral": 0.0}
+_LABELS = ("six", "sentiment", "preference")  # families of one word, which JSON may have as a list of that word
 
 
 class Entry(NamedTuple):
@@ -109,17 +114,21 @@ def _of_json(path: Path, text: str, family: Family) -> Iterator[Entry]:
         if isinstance(record, dict) and isinstance(record.get(PREDICTIONS), dict):
             yield from (Entry(name, items) for name, items in record[PREDICTIONS].items())
             return
-    for number, line in enumerate(text.splitlines(), 1):
+    yield from _json_lines(path, text)
+
+
+def _json_lines(path: Path, text: str) -> Iterator[Entry]:
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):
             record = None
-        if not isinstance(record, dict) or not isinstance(record.get("id"), str) or "value" not in record:
+        name = record.get("id") if isinstance(record, dict) and "value" in record else None
+        if not isinstance(name, str | int) or isinstance(name, bool):
             raise ValueError(f'{path}, line {number}: {{"id": "…", "value": …}} was expected, found {line[:60]!r}')
-        if record["value"] is not None:  # null is no answer: the name has no entry
-            yield Entry(record["id"], record["value"])
+        yield Entry(str(name), record["value"])
 
 
 def _of_csv(path: Path, text: str, family: Family, side: Side) -> Iterator[Entry]:
@@ -132,26 +141,58 @@ def _of_csv(path: Path, text: str, family: Family, side: Side) -> Iterator[Entry
     if ragged:
         raise ValueError(f"{path}, row {ragged}: {len(rows[ragged - 1])} cells, the header has {len(header)}")
     if family == "traits":
-        if len(header) != 1 + len(TRAITS):
-            raise ValueError(f"{path}: {len(header)} columns; an id and {', '.join(TRAITS)} were expected")
-        order = _traits(header[1:])
-        yield from (Entry(row[0], dict(zip(order, row[1:], strict=True))) for row in rows[1:])
+        yield from _trait_rows(path, header, rows[1:])
         return
-    name = _place(path, header, NAMES)
     if family == "blend":
-        yield from (Entry(row[name], None) for row in rows[1:])
+        yield from _clips(path, rows, side)
         return
-    value = _place(path, header, _COLUMNS[family, side])
+    name, value = _place(path, header, NAMES), _place(path, header, _COLUMNS[family, side])
     pair = [header.index(key) for key in ("a1", "a2")] if {"a1", "a2"} <= set(header) else []
     for row in rows[1:]:
-        cell = None if row[value] in MISSING else row[value]
+        cell = None if family in ("wheels", "hits") and row[value] in MISSING else row[value]
+        if (family, side) == ("wheels", "gold"):  # the scripts split a gold cell, join it, and split it again later
+            cell = ", ".join(read_labels(cell, f"{path}: the gold of {row[name]}"))
         yield Entry(row[name], cell, (row[pair[0]], row[pair[1]]) if pair and family == "preference" else None)
 
 
-def _traits(columns: Sequence[str]) -> list[str]:
-    """The trait of each column: by the first letters of its name, since spellings differ; else by the usual order."""
-    found = [trait for column in columns for trait in TRAITS if column.strip().lower()[:4] == trait[:4]]
-    return found if len(set(found)) == len(TRAITS) else list(TRAITS)
+def _clips(path: Path, rows: Sequence[Sequence[str]], side: Side) -> Iterator[Entry]:
+    """Names of clips, which tell their gold: a column of a table, or a list of names without a header."""
+    if side == "pred":
+        raise ValueError(f'{path}: predictions of blends are {{"{PREDICTIONS}": {{…}}}} or JSON lines, and no table')
+    header = rows[0] if rows else []
+    plain = len(header) == 1 and header[0] not in NAMES
+    place = 0 if plain else _place(path, header, NAMES)
+    yield from (Entry(row[place].strip(), None) for row in (rows if plain else rows[1:]))
+
+
+def _trait_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[Entry]:
+    """Subjects and their traits, by the names of the columns; six columns of other names are in the usual order."""
+    name = next((header.index(title) for title in NAMES if title in header), 0)
+    rest = [place for place in range(len(header)) if place != name]
+    named = trait_names([header[place] for place in rest])
+    places = {trait: rest[place] for trait, place in named.items()}
+    if len(named) < len(TRAITS):
+        if len(rest) != len(TRAITS):
+            raise ValueError(
+                f"{path}: {len(header)} columns; an id and {', '.join(TRAITS)} were expected, and the header "
+                f"{','.join(header)[:200]!r} does not name them"
+            )
+        places = dict(zip(TRAITS, rest, strict=True))
+    for row in rows:
+        yield Entry(row[name], {trait: row[place] for trait, place in places.items()})
+
+
+def trait_names(columns: Sequence[str]) -> dict[str, int]:
+    """Trait -> its place among names of columns, by their first letters, since spellings differ. Of several the one
+    that is spelt as the challenge or this project spells it; without such a one the trait is left out."""
+    found = {}
+    for trait, official in TRAITS.items():
+        near = [place for place, column in enumerate(columns) if column.strip().lower()[:4] == trait[:4]]
+        exact = [place for place in near if columns[place].strip().lower() in (trait, official.lower())]
+        chosen = near if len(near) == 1 else exact
+        if len(chosen) == 1:
+            found[trait] = chosen[0]
+    return found
 
 
 def _place(path: Path, header: Sequence[str], legal: Sequence[str]) -> int:
@@ -176,8 +217,8 @@ def _of_arrays(path: Path, task: Task, family: Family, side: Side) -> Iterator[E
 
 
 def _of_label_file(path: Path, arrays: dict[str, Any], task: Task, family: Family, side: Side) -> Iterator[Entry]:
-    """The test labels of a set of MER-UniBench, as its label file has them."""
-    chosen = SETS.get(task.name.removeprefix("unibench-"))
+    """The test labels of a set of MER-UniBench, or of six classes, as its label file has them."""
+    chosen = SETS["mer2023"] if family == "six" else SETS.get(task.name.removeprefix("unibench-"))
     corpus = arrays.get(chosen.corpus) if chosen else None
     if side == "pred" or chosen is None or not isinstance(corpus, dict):
         raise ValueError(f"{path}: holds {', '.join(arrays)}; {' and '.join(NPZ_KEYS)} were expected for {task.name}")
@@ -200,22 +241,72 @@ def _value(value: Any, family: Family, side: Side, where: str) -> Any:
                 f"{where}: the value has the keys {', '.join(map(str, value))}; {_KEYS[family]!r} is needed"
             )
         value = value[_KEYS[family]]
-    if (family, side) == ("hits", "gold") and isinstance(value, list) and len(value) == 1:
-        return value[0]
-    if (family, side) == ("sentiment", "gold"):
-        return _SIGNS[value] if isinstance(value, str) and value in _SIGNS else _number(value, where)
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str) and family in _LABELS:
+        value = value[0]
+    if value is None and side == "pred":
+        return None
+    if side == "gold" and family != "wheels":
+        value = _gold(value, family, where)
     if family == "traits":
         if not isinstance(value, Mapping):
             raise ValueError(f"{where}: found {value!r}; a number for each of {', '.join(TRAITS)} is legal")
-        return {name: _number(value.get(name), f"{where}, {name}") for name in TRAITS}
+        columns = list(value)
+        places = trait_names([str(column) for column in columns])
+        told = {trait: value[columns[place]] for trait, place in places.items()}
+        return {trait: _number(told.get(trait), f"{where}, {trait}") for trait in TRAITS}
     return value
 
 
-def _number(value: Any, where: str) -> float:
+def _gold(value: Any, family: Family, where: str) -> Any:
+    """Gold that is no open list, as the scorer takes it."""
+    if family == "blend":
+        return None if value is None else _blend(value, where)
+    if family == "hits":
+        if isinstance(value, list) and len(value) > 1:
+            raise ValueError(
+                f"{where}: found a list of {len(value)} words; the hit rate takes one word a sample as gold"
+            )
+        return "" if value is None or value == [] else value[0] if isinstance(value, list) else value
+    if value is None:
+        raise ValueError(f"{where}: the gold is null; a sample without gold cannot be scored, so leave it out")
+    if family == "sentiment":
+        return _SIGNS[value] if isinstance(value, str) and value in _SIGNS else _number(value, where, tuple(_SIGNS))
+    return value
+
+
+def _blend(value: Any, where: str) -> list[dict[str, Any]]:
+    """The gold of a clip as a file has it: one emotion, whose share is 100, or two."""
+    items = value if isinstance(value, list) else []
+    names = [item.get("emotion") if isinstance(item, Mapping) else None for item in items]
+    if len(names) not in (1, 2) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f'{where}: found {str(value)[:80]}; one or two {{"emotion": …, "salience": …}} are legal')
+    shares = [100.0] if len(names) == 1 else [_number(item.get("salience"), where) for item in items]
+    return [{"emotion": name, "salience": share} for name, share in zip(names, shares, strict=True)]
+
+
+def _number(value: Any, where: str, words: Sequence[str] = ()) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{where}: found {value!r}; a number is legal") from None
+        raise ValueError(f"{where}: found {value!r}; {' or '.join(['a number', *words])} is legal") from None
+
+
+def read_groups(path: Path) -> dict[str, Any]:
+    """Name -> groups of synonyms, which are lists of words or the text of them; ValueError where they are not."""
+    try:
+        entries = list(_json_lines(path, path.read_bytes().decode("utf-8-sig")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"--groups {path}: is no readable file of JSON lines ({error})") from None
+    for name, value, _ in entries:
+        if not isinstance(value, str) and not _is_groups(value):
+            raise ValueError(f'--groups {path}: {name}: found {str(value)[:80]}; [["word", "word"], ["word"]] is legal')
+    return {name: value for name, value, _ in entries}
+
+
+def _is_groups(value: Any) -> bool:
+    """Whether a value is a list of lists of words, none of them empty."""
+    rows = value if isinstance(value, list) else [value]
+    return all(isinstance(row, list) and row and all(isinstance(word, str) for word in row) for row in rows)
 
 
 # --- both sides
@@ -240,8 +331,17 @@ def numbered(entries: Iterable[Entry], *, pairs: bool) -> dict[str, Any]:
     found = {}
     for entry in entries:
         key = (entry.name, *(" ".join(text.split()) for text in (entry.pair or ()) if pairs))
-        shown = entry.name if not pairs else f"{entry.name} ({key[1][:30]!r} or {key[2][:30]!r})"
         seen[key] += 1
-        unique = "\0".join((shown, *key[1:], str(seen[key])))
-        found[unique] = entry.value
+        found["\0".join((*key, str(seen[key])))] = entry.value
     return found
+
+
+def plain_name(key: str) -> str:
+    """The name in a key of `keyed` or `numbered`."""
+    return key.partition("\0")[0]
+
+
+def shown_name(key: str) -> str:
+    """A key as a message can show it: the name, and the descriptions that tell rows of one name apart."""
+    name, *texts = key.split("\0")
+    return f"{name!r}" if len(texts) < 3 else f"{name!r} ({texts[0][:30]!r} or {texts[1][:30]!r})"

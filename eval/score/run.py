@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -19,17 +20,20 @@ from typing import Any, Literal
 from eval.bootstrap import RESAMPLES
 from eval.score.compute import Resampling, Result, compute, titled
 from eval.score.families import family_of
-from eval.score.read import Entry, Family, keyed, numbered, read_entries
+from eval.score.read import Entry, Family, keyed, numbered, read_entries, read_groups
 from eval.submit.collect import answered, by_key
 from eval.submit.content import content
 from eval.submit.tracks import TRACKS, TRAITS
 from infer.store import to_json
+from tasks.blemore import clip_name
 from tasks.registry import task as task_named
 from tasks.select import check_at_least
 from tasks.task import Task
 
+_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 # The number of predictions that an official script asserts.
 ASSERTED = {"mer2025-semi": 20_000, "mer2025-fg": 20_000}
+SETS = "mer2024-ov"  # the task with a score over groups of synonyms
 _MATCHED = {"preference": "mer2026-prefer", "traits": "mer2025-pr"}  # whose tracks match samples in their own way
 
 
@@ -40,13 +44,18 @@ class ScoreConfig:
     task: str
     """Name of the task (`omnimer tasks` lists them)."""
     gold: Path
-    """Gold: the organisers' csv or npz, or JSON lines {"id", "value"}. For blemore a list of clip names will do."""
+    """Gold: the organisers' csv or npz, or JSON lines {"id", "value"}. For blemore a list of clip names will do, one a
+    line."""
     pred: Path
     """Predictions: a submission file (csv, npz, zip, json), JSON lines {"id", "value"}, or a run directory."""
     wheels: Path | None = None
     """Folder of the emotion wheel tables (format.csv, synonym.xlsx, wheel1.xlsx to wheel5.xlsx)."""
     missing: Literal["refuse", "empty"] = "refuse"
-    """A gold name without prediction: refuse, as the official scripts stop there; or count an empty answer."""
+    """A gold name without prediction: refuse, as the official scripts stop there; or count an empty answer (of
+    preferences a wrong one)."""
+    groups: Path | None = None
+    """Of mer2024-ov: groups of synonyms for set accuracy and recall, JSON lines {"id", "value"} of lists of lists (or
+    their text)."""
     group: Path | None = None
     """csv with a name and its group (speaker, film) in the first two columns: groups are resampled, not samples."""
     resamples: int = RESAMPLES
@@ -65,9 +74,15 @@ def run(config: ScoreConfig) -> int:
     family = family_of(task)
     notes: list[str] = []
     gold, pred = _both(config, task, family, notes)
-    groups = _groups(config.group) if config.group is not None else None
+    groups = _groups(config.group, family) if config.group is not None else None
     resampling = Resampling(config.resamples, config.seed, groups)
-    result = compute(task, family, gold, pred, resampling, wheels=config.wheels, empty=config.missing == "empty")
+    synonyms = None
+    if config.groups is not None:
+        if task.name != SETS:
+            raise ValueError(f"--groups: groups of synonyms are scored for {SETS}, not for {task.name}")
+        synonyms = read_groups(config.groups)
+    empty = config.missing == "empty"
+    result = compute(task, family, gold, pred, resampling, wheels=config.wheels, empty=empty, synonyms=synonyms)
     asserted = ASSERTED.get(task.name, len(pred))
     if len(pred) != asserted:
         notes.append(f"the official script asserts {asserted:,} predictions; there are {len(pred):,}")
@@ -83,23 +98,42 @@ def _both(config: ScoreConfig, task: Task, family: Family, notes: list[str]) -> 
     pred = _of_run(config.pred, family) if config.pred.is_dir() else read_entries(config.pred, task, family, "pred")
     if family == "preference":
         pairs = all(entry.pair is not None for entry in (*gold, *pred))
-        return numbered(gold, pairs=pairs), numbered(pred, pairs=pairs)
-    if family == "traits":  # 7 and 007 are one subject
-        gold, pred = ([entry._replace(name=_subject(entry.name)) for entry in side] for side in (gold, pred))
-    if family == "wheels" and config.gold.suffix == ".csv":
-        gold = [entry._replace(value=_twice(entry.value)) for entry in gold]
-    return keyed(gold, config.gold, notes), keyed(pred, config.pred, notes)
+        wanted, told = numbered(gold, pairs=pairs), numbered(pred, pairs=pairs)
+        if pairs and not wanted.keys() & told.keys() and wanted.keys() & numbered(map(_exchanged, pred), pairs=True):
+            raise ValueError(f"{config.pred}: a1 and a2 are exchanged in all rows; exchange them, and the preference")
+    else:
+        gold, pred = ([entry._replace(name=_own(entry.name, family)) for entry in side] for side in (gold, pred))
+        wanted, told = keyed(gold, config.gold, notes), keyed(pred, config.pred, notes)
+    if family not in ("wheels", "hits", "sentiment"):  # these read null as an answer
+        told = {name: value for name, value in told.items() if value is not None}
+    if family == "blend" and wanted:
+        more = {name: None for name in told if name not in wanted and _is_labelled(name)}
+        if more:
+            notes.append(
+                f"{len(more):,} predictions of labelled clips that {config.gold} does not name, such as "
+                f"{next(iter(more))!r}, are scored as well: the official script scores all that is submitted"
+            )
+        wanted |= more
+    return wanted, told
 
 
-def _subject(name: str) -> str:
-    return name.lstrip("0") if name.isdecimal() else name
+def _exchanged(entry: Entry) -> Entry:
+    return entry._replace(pair=entry.pair and entry.pair[::-1])
 
 
-def _twice(cell: Any) -> Any:
-    """A gold cell as the scripts of MER2025 and MER2026 hand it on: split, joined by commas, and split again later."""
-    from eval.wheels.ew import read_labels
+def _own(name: str, family: Family) -> str:
+    """A name in the form that both sides share: subjects 7 and 007 are one, and a clip has no extension."""
+    if family == "traits":
+        return name.lstrip("0") if name.isdecimal() else name
+    return _EXTENSION.sub("", name) if family == "blend" else name
 
-    return ", ".join(read_labels(cell, "a gold cell"))
+
+def _is_labelled(name: str) -> bool:
+    try:
+        clip_name(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _of_run(folder: Path, family: Family) -> list[Entry]:
@@ -130,7 +164,7 @@ def _open(value: Mapping[str, Any], family: Family, folder: Path) -> Any:
     return value[key]
 
 
-def _groups(path: Path) -> dict[str, str]:
+def _groups(path: Path, family: Family) -> dict[str, str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             rows = [row for row in csv.reader(stream) if row]
@@ -138,7 +172,7 @@ def _groups(path: Path) -> dict[str, str]:
         raise ValueError(f"--group {path}: is no readable csv ({error})") from None
     if any(len(row) < 2 for row in rows):
         raise ValueError(f"--group {path}: two columns were expected, a name and its group")
-    return {row[0]: row[1] for row in rows[1:]}
+    return {_own(row[0], family): row[1] for row in rows[1:]}
 
 
 # --- output

@@ -10,7 +10,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eval.submit.tracks import PREDICTIONS, Track
 
@@ -61,6 +61,8 @@ def _table(path: Path, track: Track) -> Iterator[Candidate]:
             raise ValueError(f"{path}: no column {', '.join(map(repr, missing))}; its header is {','.join(header)!r}")
         places = [header.index(name) for name in wanted]
         for number, cells in enumerate(rows, 2):
+            if not cells:
+                continue  # a blank line, which the official reader skips
             if len(cells) != len(header):
                 raise ValueError(f"{path}, row {number}: {len(cells)} cells, the header has {len(header)}")
             yield Candidate(*(cells[place] for place in places))
@@ -69,7 +71,12 @@ def _table(path: Path, track: Track) -> Iterator[Candidate]:
 
 
 def _template(path: Path) -> Iterator[Candidate]:
-    """The keys of the organisers' template; its values are placeholders."""
+    return map(Candidate, placeholders(path))
+
+
+def placeholders(path: Path) -> dict[str, Any]:
+    """The predictions of the organisers' BLEMORE template, a JSON or the zip that holds it: their keys are the
+    candidates, their values stand for nothing. Raises ValueError for another file."""
     try:
         data = path.read_bytes()
         if zipfile.is_zipfile(path):
@@ -81,4 +88,4 @@ def _template(path: Path) -> Iterator[Candidate]:
     names = record.get(PREDICTIONS) if isinstance(record, dict) else None
     if not isinstance(names, dict):
         raise ValueError(f'{path}: {{"{PREDICTIONS}": {{file name: …}}}} was expected, the organisers\' template')
-    return map(Candidate, names)
+    return names

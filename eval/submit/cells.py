@@ -9,8 +9,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from eval.submit.findings import Findings, Said
-from eval.submit.tracks import BLEMORE6, CHOICES, GRID, MER6, NEUTRAL, TRAITS, Content, Track
+from eval.submit.findings import Findings, Said, quoted
+from eval.submit.tracks import BLEMORE6, CHOICES, GRID, LONGEST, MER6, NEUTRAL, TRAITS, Content, Track
 from prompts.parsing.official import mer_list
 
 # What the official csv readers (pandas) take for a missing value.
@@ -22,8 +22,9 @@ LIST = "[a, b], or [] for no label"
 PYTHON_LIST = "Python list text with quotes, ['a', 'b'], or []"
 # In a label these mean that the official reader, which splits at comma and quotes alone, makes one unknown word of it.
 _GLUED = re.compile(r"[\[\]{};/|，、；_\n\r\t]")
-_NUMBER = re.compile(r"[+-]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?+\d{1,3}+)?+")
+_NUMBER = re.compile(r"[+-]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?+\d{1,3}+)?+", re.ASCII)
 _LONGEST_LIST = 20_000
+_SENTENCE = re.compile(r"(?:\S++\s++){5,}+\S*\.")  # more than five words, the last with a full stop
 
 
 def check(cell: Any, track: Track, where: str, findings: Findings) -> Content | None:
@@ -72,6 +73,8 @@ def _labels(cell: Any, track: Track, where: str, findings: Findings) -> tuple[st
             return _surviving(meant, _official(cell), where, findings)
         what = "list text cannot be parsed" if track.python_list else "quotation mark or apostrophe"
         findings.add(what, where, cell, f"{legal}; the official reader splits at every quotation mark and apostrophe")
+    elif _SENTENCE.fullmatch(cell.strip()):
+        findings.add("sentence in place of a list", where, cell, legal)
     elif cell.startswith("[") != cell.endswith("]"):
         findings.add("unbalanced bracket", where, cell, legal)
     else:
@@ -101,6 +104,13 @@ def _surviving(meant: list[str], read: list[str], where: str, findings: Findings
     for label in meant:
         if not label.strip():
             findings.add("empty label", where, label, "a label between any two commas")
+        elif not label.strip().isprintable():
+            findings.add("character that cannot be printed", where, label, "labels of printable characters and blanks")
+        elif len(label.strip()) > LONGEST:
+            found = Said(f"{len(label.strip()):,} characters, {quoted(label.strip()[:60])}")
+            findings.add("label too long", where, found, f"labels of at most {LONGEST} characters")
+        elif _SENTENCE.fullmatch(label.strip()):
+            findings.add("sentence in place of a label", where, label, "labels of a word or a few, without a full stop")
         elif _official(label) != [label.strip()] or _GLUED.search(label.strip()):
             legal = "labels without comma, quotes, brackets, separators, underscore or line break"
             findings.add("label does not survive the official reader", where, label, legal)

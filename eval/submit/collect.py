@@ -13,7 +13,7 @@ from eval.submit.candidates import Candidate
 from eval.submit.content import check_kind, content
 from eval.submit.tracks import Content, Track
 from infer.feed import digest
-from infer.store import read_replies, read_run, read_samples
+from infer.store import RUN, read_replies, read_run, read_samples
 from tasks.registry import task as task_named
 from tasks.task import Sample, Task
 
@@ -57,6 +57,8 @@ def answered(folder: Path) -> Answered:
     """Reads a run and the answers in its replies; ValueError when it is none, or of another version of its task."""
     facts = read_run(folder)
     name, _, version = str(facts["config"].get("task", "")).partition("@")
+    if not name:
+        raise ValueError(f"{folder / RUN}: names no task; it is damaged or was edited")
     task = task_named(name)
     if task.version != version:
         raise ValueError(f"{folder} is a run of {name}@{version}; {name} has version {task.version} here")

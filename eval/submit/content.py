@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from eval.submit.tracks import BLEMORE6, CHOICES, GRID, MER6, NEUTRAL, TRAITS, Content, Shape, Track
+from eval.submit.tracks import BLEMORE6, CHOICES, GRID, LONGEST, MER6, NEUTRAL, TRAITS, Content, Shape, Track
 from tasks.task import AnswerKind, AnyOf, Blend, Described, Dims, Official, OneOf, Pick
 
-LONGEST = 100
 _SEPARATORS = re.compile(r"[,，、;；/／|｜\n\r]")
 _MARKS = re.compile(r"[\"'`\[\]{}\\]")
 # What a label may be changed by, in the words of the card.
@@ -23,6 +22,7 @@ SPLIT = f"labels split at a separator ({', '.join(',;/|')}, line break)"
 BARED = "labels that lost quotes, apostrophes, brackets or backslashes"
 BLANKED = "labels with underscores, tabs or double blanks, now one blank"
 LONG = f"labels longer than {LONGEST} characters, left out"
+SENTENCE = "sentences in place of a label (more than five words, then a full stop), left out"
 TWICE = "labels that stood twice, left out"
 SAME = "answers `same`, written as a1 (as the official scorer reads them)"
 UNTOLD = "descriptions without labels"
@@ -96,6 +96,8 @@ def labels(found: Iterable[str | Mapping[str, Any]], changes: Counter[str]) -> t
             label = _label(piece, changes)
             if len(label) > LONGEST:
                 changes[LONG] += 1
+            elif label.endswith(".") and len(label.split()) > 5:
+                changes[SENTENCE] += 1
             elif label.casefold() in kept:
                 changes[TWICE] += 1
             elif label:

@@ -15,16 +15,17 @@ from typing import Annotated
 
 import tyro
 
-from eval.submit.candidates import Candidate, read_candidates
+from eval.submit.candidates import Candidate, placeholders, read_candidates
 from eval.submit.card import card, markdown
+from eval.submit.cells import check
 from eval.submit.collect import Collected, answered, collect
 from eval.submit.content import fallback
-from eval.submit.findings import lines
+from eval.submit.findings import Findings, lines
 from eval.submit.fitted import THRESHOLDS, decoded, fitted_on
 from eval.submit.tracks import Track, track_named
 from eval.submit.validate import validate
 from eval.submit.write import encode
-from infer.store import to_json, write_atomic
+from infer.store import REPLIES, RUN, SAMPLES, to_json, write_atomic
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def run(config: SubmitConfig) -> int:
     if config.validate is not None:
         if config.runs or config.out:
             raise ValueError("--validate judges a file made elsewhere: give no run and no --out with it")
-        return _judge(config.validate, track, candidates)
+        return _judge(config.validate, track, candidates, config.candidates)
     if not config.runs or config.out is None:
         raise ValueError(
             "a run directory and --out are needed: omnimer submit RUN --track T --candidates FILE --out FILE"
@@ -72,7 +73,7 @@ def run(config: SubmitConfig) -> int:
     return _submit(config, track, candidates, config.out)
 
 
-def _judge(path: Path, track: Track, candidates: Sequence[Candidate]) -> int:
+def _judge(path: Path, track: Track, candidates: Sequence[Candidate], given: Path) -> int:
     verdict = validate(path, track, candidates)
     for line in lines(verdict.faults):
         print(line)
@@ -80,6 +81,10 @@ def _judge(path: Path, track: Track, candidates: Sequence[Candidate]) -> int:
         print(f"{path}: faults: {len(verdict.faults):,}, rows: {verdict.rows:,}; this is no valid {track.name} file")
         return 1
     print(f"{path}: valid for {track.name}, {verdict.rows:,} rows")
+    if track.shape == "blend":
+        template = [check(value, track, "", Findings()) for value in placeholders(given).values()]
+        if verdict.contents == template:
+            print(f"note: all predictions are those of {given}: is this the organisers' template, not filled in?")
     return 0
 
 
@@ -88,6 +93,7 @@ def _submit(config: SubmitConfig, track: Track, candidates: Sequence[Candidate],
         raise ValueError(f"--out {out}: a file of track {track.name} has a name that ends with {track.suffix}")
     if not out.parent.is_dir():
         raise ValueError(f"--out {out}: there is no folder {out.parent}")
+    _check_places(config, out)
     text = track.fallback if config.fallback is None else config.fallback
     spare = fallback(text, track)
     print(f"fallback for answers that are missing or cannot be read: {text}", file=sys.stderr)
@@ -108,15 +114,34 @@ def _submit(config: SubmitConfig, track: Track, candidates: Sequence[Candidate],
     data = encode(track, candidates, collected.contents)
     _put(out, data, track, candidates, collected)
     record = card(track, out.name, data, runs, collected, text)
-    write_atomic(out.with_name(out.name + ".card.json"), to_json(record, indent=1) + "\n")
-    write_atomic(out.with_name(out.name + ".card.md"), markdown(record))
+    for path, body in zip(_cards(out), (to_json(record, indent=1) + "\n", markdown(record)), strict=True):
+        write_atomic(path, body)
     _summary(out, track, collected)
     return int(bool(collected.fallbacks))
 
 
+def _temporary(out: Path) -> Path:
+    return out.with_name(out.name + ".tmp")
+
+
+def _cards(out: Path) -> tuple[Path, Path]:
+    return out.with_name(out.name + ".card.json"), out.with_name(out.name + ".card.md")
+
+
+def _check_places(config: SubmitConfig, out: Path) -> None:
+    """Raises ValueError where what is written would take the place of what is read, by whatever name or link."""
+    folders = [*config.runs, *([config.fit] if config.fit is not None else [])]
+    read = [folder / name for folder in folders for name in (RUN, SAMPLES, REPLIES)]
+    for written in (out, _temporary(out), *_cards(out)):
+        for source in [*([config.candidates] if config.candidates is not None else []), *read]:
+            same = written.resolve() == source.resolve()
+            if same or (written.exists() and source.exists() and written.samefile(source)):
+                raise ValueError(f"--out {out}: {written.name} is {source}, which is read; name another file")
+
+
 def _put(out: Path, data: bytes, track: Track, candidates: Sequence[Candidate], collected: Collected) -> None:
     """Writes the file under another name, reads it back by the validator, and only then gives it its name."""
-    temporary = out.with_name(out.name + ".tmp")
+    temporary = _temporary(out)
     try:
         temporary.write_bytes(data)
         verdict = validate(temporary, track, candidates, out.name)

@@ -33,6 +33,7 @@ TRAITS = {
     "openness": "Open Mindedness",
 }
 GRID = (30, 50, 70)  # shares of a pair, percent
+LONGEST = 100  # characters of a label
 NPZ_KEYS = ("filenames", "fileitems")
 DICT_KEY = "name2reason"
 PREDICTIONS = "predictions"

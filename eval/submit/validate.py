@@ -44,6 +44,10 @@ def validate(path: Path, track: Track, candidates: Sequence[Candidate], name: st
     return Verdict(findings.faults, len(entries), _by_name(entries, track, candidates, findings))
 
 
+# In place of a cell that is not there, of which a fault says so; None is what a file may hold.
+_NO_CELL: Any = object()
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One row: where it stands, its name, and what it answers (of a preference track a1, a2 and the answer)."""
@@ -108,7 +112,7 @@ def _of_csv(lines: Iterator[Line], track: Track, names: set[str], findings: Find
             findings.add("ragged row", f"row {number}", Said(f"{len(cells)} cells"), f"{width}, as the header has")
         found = [cells[place] if whole and place < width else None for place in places]
         name = found[0] if whole else cells[0]
-        answer: Any = None if None in found[1:] else found[1] if len(found) == 2 else found[1:]
+        answer: Any = _NO_CELL if None in found[1:] else found[1] if len(found) == 2 else found[1:]
         yield Entry(f"row {number}" + (f", column {track.columns[1]!r}" if len(found) == 2 else ""), name, answer)
 
 
@@ -151,7 +155,7 @@ def _by_name(
     contents: list[Content | None] = [None] * len(candidates)
     for entry in entries:
         name = _name(entry, places, findings)
-        content = check(entry.cell, track, entry.where, findings) if entry.cell is not None else None
+        content = check(entry.cell, track, entry.where, findings) if entry.cell is not _NO_CELL else None
         if name in first:
             findings.add("duplicate name", entry.where, name, f"each name once; it stands at {first[name]} already")
         elif name is not None:
@@ -202,7 +206,7 @@ def _by_row(
         what = "missing name" if len(entries) < len(candidates) else "extra row"
         findings.add(what, "file", Said(f"{len(entries):,} rows"), f"{len(candidates):,}, one for every candidate row")
     for place, (entry, candidate) in enumerate(zip(entries, candidates, strict=False)):
-        if entry.cell is None:
+        if entry.cell is _NO_CELL:
             continue
         a1, a2, choice = entry.cell
         contents[place] = check(choice, track, f"{entry.where}, column 'preference'", findings)

@@ -55,7 +55,8 @@ def find_tables(edition: Edition, folder: Path | None = None) -> tuple[Path, str
             return place, check_tables(place, edition)
         except ValueError as error:
             problems.append(str(error))
-    raise ValueError(f"{source} {given}: " + (problems[0] if problems else f"no {FORMAT} there. {how_to_get(edition)}"))
+    told = problems[0] if problems else f"{given}: no {FORMAT} there. {how_to_get(edition)}"
+    raise ValueError(f"{source} {told}")
 
 
 def fetch(edition: Edition, place: Path) -> None:

@@ -184,7 +184,39 @@ DAMAGES = {
     ),
     "deep nesting": Damage("mer2024-ov", PYTHON.replace("['sad']", "[" * 9000), "cannot be parsed", "row 2"),
     "an endless list": Damage("mer2024-ov", PYTHON.replace("['sad']", "a" * 30_000), "no list", "row 2", "30,000"),
+    "NUL in a label": Damage(
+        "mer2026-fg", answer(FINE.replace("[sad]", "[s\0ad]")), "cannot be printed", "row 3", "s\\x00ad"
+    ),
+    "no-break blank in a label": Damage(
+        "mer2026-fg", answer(FINE.replace("[sad]", "[at\u00a0ease]")), "cannot be printed", "row 3", "xa0"
+    ),
+    "lone surrogate in an npz": Damage(
+        "mer2025-fg",
+        npz(filenames=NPZ_NAMES, fileitems=["[a\ud800]", *NPZ_ITEMS[1:]]),
+        *("cannot be printed", "item 0", "ud800"),
+    ),
+    "escape in a list of an npz": Damage(
+        "mer2025-fg",
+        npz(filenames=NPZ_NAMES, fileitems=np.array([["\x1b[1m"], [], ["a"], [], ["a", "b"]], dtype=object)),
+        *("cannot be printed", "item 0", "x1b"),
+    ),
+    "an endless label": Damage(
+        "mer2026-fg", answer(FINE.replace("[sad]", f"[{'a' * 101}]")), "label too long", "row 3", "101", "100"
+    ),
+    "a sentence": Damage(
+        "mer2026-fg",
+        answer(FINE.replace("[sad]", '"He smiles at her, so he is happy."')),
+        *("sentence in place of a list", "row 3", "He smiles"),
+    ),
+    "a sentence in brackets": Damage(
+        "mer2025-fg",
+        npz(filenames=NPZ_NAMES, fileitems=["[The man is very happy today.]", *NPZ_ITEMS[1:]]),
+        *("sentence in place of a label", "item 0", "The man"),
+    ),
     # --- numbers
+    "trait in full-width digits": Damage(
+        "mer2025-pr", TRAITS.replace("012,0.1", "012,０.１"), "no number", "row 4, column 'Extr"
+    ),
     "trait above 1": Damage(
         "mer2025-pr", TRAITS.replace("012,0.1", "012,1.5"), "out of range", "row 4", "1.5", "0 to 1"
     ),

@@ -21,7 +21,8 @@ from tests.eval.html_runs import CONTRAST, PHONE, Opened, write
 EVIL = "<img src=x onerror=alert(1)>"
 GOOD = [
     ("AnyOf:open", {"labels": ["Sad", "lonely", EVIL]}, {"labels": ["sad", "tired", EVIL]}, {}),
-    ("Described:open", {"labels": ["sad"]}, {"description": f"He looks down.\nHis voice {EVIL}.", "labels": ["sad"]}, {}),
+    ("Described:open", {"labels": ["sad"]}, {"description": f"He looks down.\nHis voice {EVIL}.", "labels": ["sad"]},
+     {}),
     ("Blend:blemore6", {"emotions": [{"emotion": "anger", "salience": 30}, {"emotion": "sadness", "salience": 70}]},
      {"emotions": [{"emotion": "sadness", "salience": 100}]}, {}),
     ("Dims:va", {"valence": 0.5, "arousal": -0.25}, {"valence": -0.125, "arousal": None}, {}),
@@ -52,6 +53,7 @@ def page_of(opened: Opened, folder: Path, name: str, **how: Any) -> Any:
 @pytest.mark.parametrize("how", [{"scheme": "dark"}, {"size": PHONE}], ids=["dark", "phone"])
 def test_every_kind_can_be_read(opened: Opened, tmp_path: Path, name: str, how: dict[str, Any]) -> None:
     page = page_of(opened, tmp_path, name, **how)
+    page.emulate_media(reduced_motion="reduce")  # or colours are on their way
     for _ in range(3):
         assert page.evaluate(CONTRAST) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
@@ -97,7 +99,7 @@ def test_numbers_stand_beside_each_other(opened: Opened, tmp_path: Path) -> None
 def test_the_texts_to_choose_from_stand_open(opened: Opened, tmp_path: Path) -> None:
     page = page_of(opened, tmp_path, "Pick:preference")
     boxes = page.locator("#sample .pair > .box").all_inner_texts()
-    assert [box.split("\n") for box in boxes] == [["a1gold", f"He laughs {EVIL}"], ["a2answered", "He weeps"]]
+    assert [box.split("\n\n") for box in boxes] == [["a1gold", f"He laughs {EVIL}"], ["a2answered", "He weeps"]]
     assert page.locator("table.settings", has_text="weeps").count() == 0
     assert "✗ wrong" in page.inner_text(".answers")
 
@@ -105,7 +107,7 @@ def test_the_texts_to_choose_from_stand_open(opened: Opened, tmp_path: Path) -> 
 def test_options_of_a_task_have_texts_too(opened: Opened, tmp_path: Path) -> None:
     kind = Pick(("A", "B"), texts=("calm", "upset"))
     page = opened(write(kind_run(tmp_path, kind, [({"choice": "B"}, {"choice": "B"}, {})])), "#samples?id=s0")
-    assert page.locator("#sample .pair > .box").all_inner_texts()[1].split("\n") == ["Bgoldanswered", "upset"]
+    assert page.locator("#sample .pair > .box").all_inner_texts()[1].split("\n\n") == ["Bgoldanswered", "upset"]
 
 
 def test_a_long_fact_is_folded(opened: Opened, tmp_path: Path) -> None:

@@ -240,6 +240,7 @@ def test_the_validator_and_the_writer_share_no_code_but_the_table_of_tracks() ->
         ("name\na\na\n", "'a' occurs 2 times"),
         ("name\n a\n", "without outer blanks"),
         ("name,x\na\n", "row 2: 1 cells"),
+        ("name\n\n", "holds no candidate"),
     ],
 )
 def test_candidate_files_are_checked(text: str, said: str, tmp_path: Path) -> None:
@@ -247,3 +248,58 @@ def test_candidate_files_are_checked(text: str, said: str, tmp_path: Path) -> No
     path.write_text(text)
     with pytest.raises(ValueError, match=said):
         read_candidates(path, TRACKS["mer2025-fg"])
+
+
+def test_blank_lines_of_a_candidate_file_are_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "candidates.csv"
+    path.write_text("name\na\n\nb\n\n")
+    assert [candidate.name for candidate in read_candidates(path, TRACKS["mer2025-fg"])] == ["a", "b"]
+
+
+@pytest.mark.parametrize("how", ["path", "symbolic link", "hard link", "reply", "card", "temporary"])
+def test_what_is_read_is_not_written_over(how: str, tmp_path: Path) -> None:
+    name = "mer2025-semi"
+    run_, candidates = write_run(tmp_path / "run", name), write_candidates(tmp_path, name)
+    source, out = candidates, tmp_path / "out.csv"
+    if how == "path":
+        out = tmp_path / "run" / ".." / candidates.name
+    elif how == "symbolic link":
+        out.symlink_to(candidates)
+    elif how == "hard link":
+        out.hardlink_to(candidates)
+    elif how == "reply":
+        source = run_ / "replies.jsonl"
+        out.symlink_to(source)
+    else:
+        candidates = candidates.rename(tmp_path / ("out.csv.card.md" if how == "card" else "out.csv.tmp"))
+        source = candidates
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match=f"{source.name}, which is read"):
+        run(SubmitConfig((run_,), name, candidates, out))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_submission_may_be_written_again_and_into_the_run(tmp_path: Path) -> None:
+    name = "mer2025-semi"
+    run_ = write_run(tmp_path / "run", name)
+    config = SubmitConfig((run_,), name, write_candidates(tmp_path, name), run_ / "submission.csv")
+    assert [run(config), run(config)] == [0, 0]
+
+
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_template_that_nobody_filled_in_is_noted(
+    filled: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    candidates, path = write_candidates(tmp_path, "blemore"), tmp_path / "answer.zip"
+    text = candidates.read_text()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("submission_template.json", text.replace('"sad"', '"fea"', 1) if filled else text)
+    assert run(SubmitConfig(track="blemore", candidates=candidates, validate=path)) == 0
+    assert ("not filled in" in capsys.readouterr().out) is not filled
+
+
+def test_a_run_that_names_no_task_is_named(tmp_path: Path) -> None:
+    run_ = write_run(tmp_path / "run", "mer2025-semi")
+    (run_ / "run.json").write_text('{"config": {}}')
+    with pytest.raises(ValueError, match=r"run\.json: names no task"):
+        submitted(tmp_path, "mer2025-semi", run_)

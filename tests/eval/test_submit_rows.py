@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.submit.cells import check
-from eval.submit.content import BARED, LONG, SPLIT, TWICE, labels
+from eval.submit.content import BARED, LONG, SENTENCE, SPLIT, TWICE, labels
 from eval.submit.findings import Findings
 from eval.submit.tracks import TRACKS, TRAITS, track_named
 from eval.submit.validate import validate
@@ -215,6 +215,7 @@ def test_the_files_of_a_subject_are_averaged_over_those_that_tell_a_trait(tmp_pa
         (["well_being"], ("well being",), "underscores"),
         (["sad", "Sad", "happy"], ("sad", "happy"), TWICE),
         (["a" * 101, "sad"], ("sad",), LONG),
+        (["The man is very happy today.", "sad."], ("sad.",), SENTENCE),
         (["'", " ", "sad"], ("sad",), BARED),
     ],
 )

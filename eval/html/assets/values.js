@@ -62,7 +62,7 @@ function overlap(columns, gold, given) {
 function numbersPart(columns, row) {
   const { name: kind, names, low, high } = columns.kind;
   if (kind !== "Dims" || !(row.gold || row.answer)) return null;
-  const show = (value) => (typeof value === "number" ? value.toFixed(3) : MISSING);
+  const show = (value) => (typeof value === "number" ? value.toFixed(3).replace("-", "−") : MISSING);
   const place = (value) => `${(100 * clamp((value - low) / (high - low), 0, 1)).toFixed(2)}%`;
   const rows = names.map((name) => {
     const [gold, given] = [row.gold?.[name], row.answer?.[name]];
@@ -71,7 +71,7 @@ function numbersPart(columns, row) {
       h("td", { class: "wide" }, h("span", { class: "track", role: "img", "aria-label": `${name}: gold ${show(gold)}, answered ${show(given)}, from ${low} to ${high}` },
         typeof gold === "number" ? h("span", { class: "tick", vars: { "--at": place(gold) } }) : null,
         typeof given === "number" ? h("span", { class: "dot", vars: { "--at": place(given) } }) : null)),
-      ...[show(gold), show(given), both ? (given - gold).toFixed(3).replace("-", "−") : MISSING].map((text) => h("td", { class: "number" }, text))];
+      ...[show(gold), show(given), show(both ? given - gold : null)].map((text) => h("td", { class: "number" }, text))];
   });
   return h("section", { class: "box" }, h("h4", {}, "Gold ", h("span", { class: "tick sign", "aria-hidden": "true" }), " and answer ", h("span", { class: "dot sign", "aria-hidden": "true" })),
     table("Gold and answered numbers", ["", `${low} to ${high}`, ...countHeads("gold", "answer", "difference")], rows, { class: "more" }));
