@@ -60,7 +60,8 @@ function rowStore(columns) {
     if (texts[index] === undefined) {
       const found = row(index);
       const parts = (found.parts || []).flatMap((part) => part.replies);
-      texts[index] = [columns.ids[index], found.text, found.reply, ...(found.later || []), ...parts].filter(Boolean).join("\n").toLowerCase();
+      const said = (found.timeline?.lanes[0].utterances || []).map(textOf);
+      texts[index] = [columns.ids[index], found.text, found.reply, ...(found.later || []), ...parts, ...said].filter(Boolean).join("\n").toLowerCase();
     }
     return texts[index];
   };
@@ -204,7 +205,7 @@ function setUpFilters(columns, changed) {
   if (columns.others.length) {
     $("other-label").hidden = false;
     $("other").replaceChildren(h("option", { value: "" }, "all"), ...columns.others.map((other, place) =>
-      h("optgroup", { label: other.name }, AGAINST.map(([how, text]) => h("option", { value: `${how}:${place}` }, text)))));
+      h("optgroup", { label: other.name }, AGAINST.filter(([how]) => columns.single || how === "differ").map(([how, text]) => h("option", { value: `${how}:${place}` }, text)))));
   }
 
   let waiting = 0;

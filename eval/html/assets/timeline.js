@@ -10,9 +10,17 @@ let stage = null; // the timeline that is open
 /** What is drawn of a sample: the data of eval/html/timeline.py with the names that stand beside it. */
 function timelineData(columns, index, row, summary) {
   const { lanes, strip, pairs = [], length = null } = row.timeline;
-  const main = lanes.filter((lane) => lane.who !== "other");
-  const ends = lanes.flatMap((lane) => lane.utterances.map((item) => item.end));
-  return { lanes, main, strip, pairs, told: length, last: Math.max(0, ...ends.filter((end) => length === null || end <= 1.5 * length)), labels: columns.kind.labels, run: summary.run, title: `${summary.run} · ${columns.ids[index]}`, windows: row.parts || [] };
+  return {
+    lanes, main: lanes.filter((lane) => lane.who !== "other"), strip, pairs, told: length, labels: columns.kind.labels,
+    run: summary.run, title: `${summary.run} · ${columns.ids[index]}`, windows: row.parts || [],
+  };
+}
+
+/** How many seconds are drawn of a clip that is so long (null: not known): utterances may end a little later, but a
+    time that is far off must not spoil the axis. */
+function lengthOf(lanes, length) {
+  const ends = lanes.flatMap((lane) => lane.utterances.map((item) => item.end)).filter((end) => length === null || end <= 1.5 * length);
+  return ends.reduce((last, end) => Math.max(last, end), Math.max(length ?? 0, 1));
 }
 
 /** The utterance of a lane that holds at a time: of several the one that started last; -1 for none. */
@@ -43,7 +51,7 @@ function partnersOf(pairs) {
  */
 function timelineStage(data, player, offset) {
   const partners = partnersOf(data.pairs);
-  const now = { time: 0, length: Math.max(data.told ?? 0, data.last, 1) };
+  const now = { time: 0, length: lengthOf(data.lanes, data.told) };
   const seek = (time) => {
     now.time = clamp(time, 0, now.length);
     if (player) player.currentTime = offset + now.time;
@@ -72,7 +80,7 @@ function timelineStage(data, player, offset) {
   };
   if (player) {
     player.addEventListener("loadedmetadata", () => {
-      if (Number.isFinite(player.duration) && data.told === null) lanes.lengthen(Math.max(data.last, player.duration - offset));
+      if (Number.isFinite(player.duration) && data.told === null) lanes.lengthen(lengthOf(data.lanes, player.duration - offset));
     });
     for (const event of ["timeupdate", "seeked", "pause"]) player.addEventListener(event, heard);
     player.addEventListener("play", run);
@@ -184,7 +192,7 @@ function lanesView(data, now, seek) {
   const watch = new ResizeObserver(() => box.clientWidth !== state.width && fit());
   watch.observe(box);
   const lengthen = (length) => {
-    now.length = Math.max(length, 1);
+    now.length = length;
     fit();
   };
   return { element: lanesFrame(data, box, zoom, sight), follow, lengthen, close: () => watch.disconnect() };
