@@ -2,7 +2,8 @@
 
 `build_tiny(out, family)` writes a complete checkpoint folder: config, weights, tokenizer, processor files and chat
 template. It loads in transformers and vLLM as the published checkpoints do, so every path that runs it runs the real
-model with another `--model`. Weights are random (seeded): it knows nothing about emotion until it is trained.
+model with another `--model`. Weights are random (seeded), or pretrained to see, hear and describe (tiny_pretrain.py).
+Either way it knows nothing about emotion until it is trained; a LoRA adapter learns that on the pretrained one alone.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from infer.tiny_portraits import description_words
+from infer.tiny_pretrain import Budget, pretrain
 from tasks.labels import label_space, label_space_names
 
 Family = Literal["qwen2_5_omni", "qwen3_omni_moe"]
@@ -304,20 +306,25 @@ def _save_weights(out: Path, family: Family, config: dict[str, Any], seed: int) 
     return sum(tensor.numel() for tensor in state.values())
 
 
-def build_tiny(out: Path, family: Family = "qwen2_5_omni", seed: int = 0) -> Path:
+def build_tiny(out: Path, family: Family = "qwen2_5_omni", seed: int = 0, pretraining: Budget | None = None) -> Path:
     """Writes a tiny checkpoint of `family` into `out` (made if missing) and returns `out`.
 
-    The same seed and library versions give the same weights. An existing checkpoint of the same family, seed and
-    tokenizer text is left as it is.
+    With a `pretraining` budget (Qwen2.5-Omni alone) the weights are trained, which takes minutes; without, they are
+    random. The same arguments, library versions and number of threads give the same weights. An existing checkpoint of
+    the same arguments and tokenizer text is left as it is.
     """
     if family not in MARKS:
         raise ValueError(f"no tiny checkpoint for family {family!r}; there are: {', '.join(MARKS)}")
+    if pretraining and family != "qwen2_5_omni":
+        raise ValueError(f"the tiny checkpoint of {family} cannot be pretrained; legal is qwen2_5_omni")
     corpus = hashlib.sha256("\0".join(_corpus()).encode()).hexdigest()[:16]
-    card = {"family": family, "seed": seed, "recipe": 1, "tokenizer": corpus}
+    learned = asdict(pretraining) if pretraining else None
+    card = {"family": family, "seed": seed, "recipe": 2, "tokenizer": corpus, "pretraining": learned}
     card_file = out / "tiny.json"
     if card_file.exists() and json.loads(card_file.read_text(encoding="utf-8"))["card"] == card:
         return out
     out.mkdir(parents=True, exist_ok=True)
+    card_file.unlink(missing_ok=True)  # it is written when all the rest is there
     tokenizer = _tokenizer(family)
     _processor(family, tokenizer).save_pretrained(out)
     config = {"qwen2_5_omni": _config_qwen2_5, "qwen3_omni_moe": _config_qwen3}[family](tokenizer)
@@ -325,5 +332,7 @@ def build_tiny(out: Path, family: Family = "qwen2_5_omni", seed: int = 0) -> Pat
     generation = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "do_sample": False}
     (out / "generation_config.json").write_text(json.dumps(generation, indent=1), encoding="utf-8")
     parameters = _save_weights(out, family, config, seed)
+    if pretraining:
+        pretrain(out, seed, pretraining)
     card_file.write_text(json.dumps({"card": card, "parameters": parameters}, indent=1), encoding="utf-8")
     return out

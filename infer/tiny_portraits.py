@@ -37,6 +37,8 @@ MOVING: dict[str, tuple[float, float]] = {
 # What is there or not, and how much of it if it is.
 FIXED: dict[str, tuple[float, float]] = {"teeth": (0.6, 1.0), "wrinkle": (0.6, 1.0), "sneer": (0.12, 0.22)}
 TILT = 0.33
+# How often a voice has these at all.
+SOMETIMES = {"rise": 0.6, "arch": 0.6, "tremor": 0.45, "harsh": 0.4, "breath": 0.4}
 
 # Every feature that is named, in the order of a description: its words, and the limits between them on its measure.
 FEATURES: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {
@@ -133,7 +135,7 @@ def _face(frames: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDA
     pictures = draw_face(whole, look, camera, SIZE, rng)
 
     pairs = {name: values.reshape(-1, 2) for name, values in seen.items()}
-    there = {name: 2 * value / limits[1] - 0.7 for (name, limits), value in zip(FIXED.items(), fixed.values())}
+    there = {name: 2 * fixed[name] / high - 0.7 for name, (_, high) in FIXED.items()}
     there["tilt"] = abs(tilt) / TILT * 2 - 1
     columns = {name: _share(values.mean(axis=1), name) for name, values in pairs.items()}
     columns |= {name: np.full(frames // 2, value) for name, value in there.items()}
@@ -150,7 +152,7 @@ def _face(frames: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDA
 
 def _voice(drawn: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], Mapping[str, float]]:
     """A voice: its sound and its measures."""
-    there = dict(zip(("rise", "arch", "tremor", "harsh", "breath"), rng.uniform(size=5) < (0.6, 0.6, 0.45, 0.4, 0.4)))
+    there = {name: rng.uniform() < share for name, share in SOMETIMES.items()}
     manner = Manner(
         pitch=float(rng.uniform(-0.5, 0.9)),
         rise=float(rng.uniform(-1.6, 1.6) * there["rise"]),

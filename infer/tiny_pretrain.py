@@ -17,21 +17,25 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infer.checkpoint import Checkpoint
 from infer.media import SAMPLE_RATE
-from infer.tiny_portraits import LOOKS, SOUNDS, Portrait, portraits
+from infer.quiet import quiet
+from infer.store import to_json
+from infer.tiny_portraits import LOOKS, SIZE, SOUNDS, Portrait, portraits
 from prompts.render import Messages, render
-from prompts.schema import dump
+from tasks.labels import label_space
 from tasks.synthetic import SYNTHETIC
-from tasks.task import Media, MediaOptions, OneOf, Sample
+from tasks.task import Media, MediaOptions, Sample
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+Item = TypeVar("Item")
 
 REQUEST = "Describe the face and the voice in words."
 BATCH = 16
@@ -53,14 +57,21 @@ class Budget:
     language: int = 4
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """Portraits of one duration; `seen` [BATCH x video tokens, hidden] and `heard` are what the towers make of them."""
+    """BATCH portraits of one duration, and their sounds as the audio tower takes them."""
 
     portraits: Sequence[Portrait]
     sound: dict[str, Tensor]
-    seen: Tensor | None = None
-    heard: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A batch as the towers give it: vectors [portraits, tokens, hidden] of the pictures and of the sound."""
+
+    batch: Batch
+    seen: Tensor
+    heard: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +83,21 @@ class Pupil:
     checkpoint: Checkpoint
 
     def see(self, videos: Sequence[NDArray[np.uint8]]) -> Tensor:
-        """The vision tower's vectors of videos [T, height, width, 3], [all pairs of frames, tokens, hidden]."""
+        """The vision tower's vectors of videos of one length, uint8 [T, height, width, 3]: [videos, tokens, hidden]."""
         import torch
 
-        fed = self.processor.video_processor(
-            videos=videos, do_sample_frames=False, do_resize=False, return_tensors="pt"
-        )
-        grid = fed["video_grid_thw"]
-        found = self.thinker.get_video_features(fed["pixel_values_videos"], grid, return_dict=True).pooler_output
-        return torch.stack(found).flatten(0, 1).unflatten(0, (int(grid[:, 0].sum()), -1))
+        options = {"do_sample_frames": False, "do_resize": False, "return_tensors": "pt"}
+        fed = self.processor.video_processor(videos=list(videos), **options)
+        found = self.thinker.get_video_features(fed["pixel_values_videos"], fed["video_grid_thw"], return_dict=True)
+        return torch.stack(found.pooler_output)
 
     def hear(self, batch: Batch) -> Tensor:
         """The audio tower's vectors, [portraits, tokens, hidden]."""
-        found = self.thinker.get_audio_features(**batch.sound, return_dict=True).last_hidden_state
-        return found.unflatten(0, (len(batch.portraits), -1))
+        found: Tensor = self.thinker.get_audio_features(**batch.sound, return_dict=True).last_hidden_state
+        return found.reshape(len(batch.portraits), -1, found.shape[-1])
 
 
-def pretrain(folder: Path, seed: int = 0, budget: Budget | None = None) -> None:
+def pretrain(folder: Path, seed: int, budget: Budget) -> None:
     """Trains the random checkpoint in `folder` and overwrites its weights.
 
     The same seed, budget, library versions and number of threads give the same weights.
@@ -96,7 +105,6 @@ def pretrain(folder: Path, seed: int = 0, budget: Budget | None = None) -> None:
     import torch
     from safetensors.torch import save_file
 
-    budget = budget or Budget()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         pupil = _pupil(folder)
@@ -105,10 +113,8 @@ def pretrain(folder: Path, seed: int = 0, budget: Budget | None = None) -> None:
         _learn_to_see(pupil, batches, budget.eyes, rng)
         _learn_to_hear(pupil, batches, budget.ears, rng)
         with torch.no_grad():
-            for batch in batches:
-                batch.seen = pupil.see([portrait.frames for portrait in batch.portraits]).flatten(0, 1)
-                batch.heard = pupil.hear(batch).flatten(0, 1)
-        _learn_to_speak(pupil, batches, budget.language, rng)
+            encoded = [Encoded(batch, pupil.see(_frames(batch)), pupil.hear(batch)) for batch in batches]
+        _learn_to_speak(pupil, encoded, budget.language, rng)
     state = {f"thinker.{name}": tensor.contiguous() for name, tensor in pupil.thinker.state_dict().items()}
     save_file(state, str(folder / "model.safetensors"), metadata={"format": "pt"})
 
@@ -117,6 +123,7 @@ def _pupil(folder: Path) -> Pupil:
     from safetensors.torch import load_file
     from transformers import AutoConfig, AutoProcessor, Qwen2_5OmniThinkerForConditionalGeneration
 
+    quiet()
     thinker = Qwen2_5OmniThinkerForConditionalGeneration(AutoConfig.from_pretrained(folder).thinker_config)
     weights = load_file(str(folder / "model.safetensors"))
     thinker.load_state_dict({name.removeprefix("thinker."): value for name, value in weights.items()})
@@ -132,9 +139,11 @@ def _batch(pupil: Pupil, rng: np.random.Generator) -> Batch:
         return_attention_mask=True,
         return_tensors="pt",
     )
-    return Batch(
-        drawn, {"input_features": found["input_features"], "feature_attention_mask": found["attention_mask"]}
-    )
+    return Batch(drawn, {"input_features": found["input_features"], "feature_attention_mask": found["attention_mask"]})
+
+
+def _frames(batch: Batch) -> list[NDArray[np.uint8]]:
+    return [portrait.frames for portrait in batch.portraits]
 
 
 # --- where the weights start -------------------------------------------------------------------------------------
@@ -202,12 +211,12 @@ def _wake_eyes(tower: Any) -> None:
 
 def _fit(
     trained: Sequence[nn.Module],
-    batches: Sequence[Batch],
+    batches: Sequence[Item],
     epochs: int,
-    loss_of: Callable[[Batch], Tensor],
+    loss_of: Callable[[Item], Tensor],
     rng: np.random.Generator,
 ) -> None:
-    """Trains modules by Muon (matrices of the first one) and AdamW (the rest), the rate rising briefly, then falling."""
+    """Trains modules: the matrices of the first one by Muon, the rest by AdamW; the rate rises briefly, then falls."""
     import torch
     from torch import nn
 
@@ -226,7 +235,7 @@ def _fit(
     total = epochs * len(batches)
 
     def rate(step: int) -> float:
-        return min(1.0, (step + 1) / WARM_UP) * (1 - step / total) ** 0.8
+        return float(min(1.0, (step + 1) / WARM_UP) * (1 - step / total) ** 0.8)
 
     schedules = [torch.optim.lr_scheduler.LambdaLR(optimiser, rate) for optimiser in optimisers]
     for batch in _shuffled(batches, epochs, rng):
@@ -235,16 +244,12 @@ def _fit(
             optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(everything, 1.0)
-        for part in (*optimisers, *schedules):
-            part.step()
-        if DEBUG is not None:
-            DEBUG(loss.item())
+        for optimiser, schedule in zip(optimisers, schedules, strict=True):
+            optimiser.step()
+            schedule.step()
 
 
-DEBUG = None
-
-
-def _shuffled(batches: Sequence[Batch], epochs: int, rng: np.random.Generator) -> Iterator[Batch]:
+def _shuffled(batches: Sequence[Item], epochs: int, rng: np.random.Generator) -> Iterator[Item]:
     for _ in range(epochs):
         for place in rng.permutation(len(batches)):
             yield batches[int(place)]
@@ -280,14 +285,15 @@ def _learn_to_see(pupil: Pupil, batches: Sequence[Batch], epochs: int, rng: np.r
 
     tower = pupil.thinker.visual
     _wake_eyes(tower)
-    _, tokens, hidden = pupil.see([batches[0].portraits[0].frames]).shape
+    _, tokens, hidden = pupil.see([batches[0].portraits[0].frames[:2]]).shape
     gauge = _gauge(hidden, tokens, len(LOOKS))
 
     def loss_of(batch: Batch) -> Tensor:
         pairs = [int(rng.integers(len(portrait.looks))) for portrait in batch.portraits]
         looks = np.stack([portrait.looks[pair] for portrait, pair in zip(batch.portraits, pairs, strict=True)])
         frames = [portrait.frames[2 * pair :][:2] for portrait, pair in zip(batch.portraits, pairs, strict=True)]
-        return ((gauge(pupil.see(frames)) - torch.from_numpy(looks)) ** 2).mean()
+        loss: Tensor = ((gauge(pupil.see(frames)) - torch.from_numpy(looks)) ** 2).mean()
+        return loss
 
     _fit((tower, gauge), batches, epochs, loss_of, rng)
 
@@ -302,34 +308,34 @@ def _learn_to_hear(pupil: Pupil, batches: Sequence[Batch], epochs: int, rng: np.
 
     def loss_of(batch: Batch) -> Tensor:
         sounds = torch.from_numpy(np.stack([portrait.sounds for portrait in batch.portraits]))
-        found: Tensor = ((gauge(pupil.hear(batch).mean(1)) - sounds) ** 2).mean()
-        return found
+        loss: Tensor = ((gauge(pupil.hear(batch).mean(1)) - sounds) ** 2).mean()
+        return loss
 
     _fit((tower, gauge), batches, epochs, loss_of, rng)
 
 
-def _learn_to_speak(pupil: Pupil, batches: Sequence[Batch], epochs: int, rng: np.random.Generator) -> None:
+def _learn_to_speak(pupil: Pupil, batches: Sequence[Encoded], epochs: int, rng: np.random.Generator) -> None:
     import torch
 
     thinker = pupil.thinker
-    _wake(thinker.model)
+    model, config = thinker.model, thinker.config
+    _wake(model)
 
-    def loss_of(batch: Batch) -> Tensor:
+    def loss_of(encoded: Encoded) -> Tensor:
         if rng.uniform() < NAMED:
-            pairs = [_named(rng) for _ in batch.portraits]
+            pairs = [_named(rng) for _ in encoded.batch.portraits]
         else:
-            pairs = [(_ask(REQUEST), portrait.words) for portrait in batch.portraits]
-        tokens, positions, learned = _rows(pupil, batch, pairs)
-        vectors = thinker.get_input_embeddings()(tokens)
-        config = thinker.config
-        for mark, media in ((config.video_token_id, batch.seen), (config.audio_token_id, batch.heard)):
+            pairs = [(_ask(REQUEST), portrait.words) for portrait in encoded.batch.portraits]
+        tokens, positions, learned = _rows(pupil, encoded, pairs)
+        vectors = model.embed_tokens(tokens)
+        for mark, media in ((config.video_token_id, encoded.seen), (config.audio_token_id, encoded.heard)):
             vectors = vectors.masked_scatter((tokens == mark)[..., None], media)
         # What is right of a row's reply is padding, and causal attention does not look to the right.
-        states = thinker.model(inputs_embeds=vectors, position_ids=positions, use_cache=False)[0]
+        states = model(inputs_embeds=vectors, position_ids=positions, use_cache=False)[0]
         logits = thinker.lm_head(states[:, :-1][learned[:, 1:]])
         return torch.nn.functional.cross_entropy(logits, tokens[:, 1:][learned[:, 1:]])
 
-    _fit((thinker.model.layers, thinker.model.embed_tokens, thinker.model.norm, thinker.lm_head), batches, epochs, loss_of, rng)
+    _fit((model.layers, model.embed_tokens, model.norm, thinker.lm_head), batches, epochs, loss_of, rng)
 
 
 def _ask(text: str) -> Messages:
@@ -339,24 +345,21 @@ def _ask(text: str) -> Messages:
 
 def _named(rng: np.random.Generator) -> tuple[Messages, str]:
     """A question whose transcript names the label, and the reply that repeats it."""
-    assert isinstance(SYNTHETIC.answer, OneOf)
-    label = SYNTHETIC.answer.labels[int(rng.integers(len(SYNTHETIC.answer.labels)))]
+    labels = label_space("basic7").labels
+    label = labels[int(rng.integers(len(labels)))]
     language = ("en", "zh")[int(rng.integers(2))]
     sample = Sample("", None, f"The answer is {label}.", (Media("video", Path()),), language)
-    return render(SYNTHETIC, sample, MediaOptions()), dump({"label": label}, SYNTHETIC.answer)
+    # without white space, as constrained decoding writes it
+    return render(SYNTHETIC, sample, MediaOptions()), to_json({"label": label})
 
 
-def _rows(pupil: Pupil, batch: Batch, pairs: Sequence[tuple[Messages, str]]) -> tuple[Tensor, Tensor, Tensor]:
+def _rows(pupil: Pupil, encoded: Encoded, pairs: Sequence[tuple[Messages, str]]) -> tuple[Tensor, Tensor, Tensor]:
     """Tokens [n, length] of questions and replies, their positions [3, n, length], and which tokens are learned."""
     import torch
 
     thinker, tokenizer = pupil.thinker, pupil.processor.tokenizer
-    assert batch.seen is not None
-    assert batch.heard is not None
-    count = {
-        thinker.config.video_token_id: len(batch.seen) // len(pairs),
-        thinker.config.audio_token_id: len(batch.heard) // len(pairs),
-    }
+    marks = {thinker.config.video_token_id: encoded.seen, thinker.config.audio_token_id: encoded.heard}
+    count = {mark: vectors.shape[1] for mark, vectors in marks.items()}
     asked = [tokenizer(pupil.checkpoint.prompt(messages)).input_ids for messages, _ in pairs]
     asked = [[token for token in row for _ in range(count.get(token, 1))] for row in asked]
     replies = [tokenizer(reply + tokenizer.eos_token).input_ids for _, reply in pairs]
@@ -366,13 +369,13 @@ def _rows(pupil: Pupil, batch: Batch, pairs: Sequence[tuple[Messages, str]]) -> 
     for place, (row, reply) in enumerate(zip(asked, replies, strict=True)):
         tokens[place, : len(row) + len(reply)] = torch.tensor(row + reply)
         learned[place, len(row) : len(row) + len(reply)] = True
-    portrait = batch.portraits[0]
-    grid = torch.tensor([[len(portrait.frames) // 2, 12, 12]] * len(pairs))
+    portrait = encoded.batch.portraits[0]
+    side = SIZE // pupil.processor.video_processor.patch_size
     positions, _ = thinker.get_rope_index(
         tokens,
-        video_grid_thw=grid,
+        video_grid_thw=torch.tensor([[len(portrait.frames) // 2, side, side]] * len(pairs)),
         attention_mask=torch.ones_like(tokens),
-        audio_seqlens=batch.sound["feature_attention_mask"].sum(1),
+        audio_seqlens=encoded.batch.sound["feature_attention_mask"].sum(1),
         second_per_grids=torch.full((len(pairs),), 2 / portrait.fps),
     )
     return tokens, positions, learned

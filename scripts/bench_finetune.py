@@ -1,27 +1,22 @@
 """Training beside the plain way: python scripts/bench_finetune.py [--shape tiny] [--clips 16] [--epochs 3] [--rounds 2]
 
-The same clips, in the same order, in the same steps of 8 examples, with the same adapter, seed and rates, twice:
+The same clips in the same steps, with the same adapter, seed and rates, each way in processes of its own, in turns:
 
-    plain   transformers' Trainer and peft's LoRA; each epoch decodes its clips, puts them through the checkpoint's
+    plain   transformers' Trainer and peft's LoRA: each epoch decodes its clips, puts them through the checkpoint's
             processor as it comes (sound padded to 300 s) and through the towers, pads the batch, computes all logits
     ours    `omnimer finetune`: towers once with their output on disk, rows without padding, logits where something is
             learned, examples made ahead by threads
 
-Each runs in a process of its own, in turns, after another one has drawn the clips and the random weights. Both decode
-with infer.media.load_clip, which is faster than the public decoders: the plain way is better here than it comes.
-Seconds run from the first request for data to the end of training; ours with its first look at the clips, its
-checkpoints and its adapter file; loading is a row of its own. Both wait for the loss at the end of each step.
-
---shape 7b has the shape of Qwen2.5-Omni-7B's thinker with random weights (18 GB under --out or the temporary folder)
-and needs an NVIDIA GPU. MFU there counts the language layers' weights alone, as published figures do (0.13-0.15 with
-omni packing): 6 FLOPs a weight and token is their convention; LoRA on frozen weights needs 4, the share that is
-really computed. Exit code 1: the two did not learn the same.
+Both decode with infer.media.load_clip; the public decoders are slower. Seconds run from the first request for data to
+the end of training, with our first look at the clips and our checkpoints; files are warm. --shape 7b, the shape of
+Qwen2.5-Omni-7B's thinker with random weights, needs an NVIDIA GPU and 18 GB of disk. MFU counts the language layers'
+weights alone, as published figures do (0.13-0.15 with omni packing): 6 FLOPs a weight and token is their convention,
+4 is what LoRA on frozen weights needs. Exit code 1: the two did not learn the same.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
 import os
@@ -31,10 +26,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -47,51 +42,33 @@ from finetune.samples import Chosen, choose
 from infer.checkpoint import Checkpoint
 from infer.store import to_json
 from tasks.select import check_at_least
+from tasks.task import Sample
 
 ACCUMULATION = 2
 WAYS = ("plain", "ours")
-SEED = 0
+# Option -> default, least value, help.
+COUNTS = (
+    ("clips", 16, 1, "clips"),
+    ("epochs", 3, 1, "passes over the clips"),
+    ("rounds", 2, 1, "times that both are run"),
+    ("batch", 4, 1, "examples that the plain way pads together, half of a step"),
+    ("workers", 0, 0, "loader processes of the plain way"),
+    ("pack", 4096, 1, "longest row of ours, in tokens"),
+)
 # Relative difference of the first loss that rounding explains, by the type of the weights.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
-# Qwen2.5-Omni-7B, thinker_config of its published config.json; token ids stay those of the tiny tokenizer.
+# Qwen2.5-Omni-7B, where its published thinker_config is not what transformers' classes have as defaults.
 SHAPE_7B: dict[str, dict[str, Any]] = {
     "text_config": {
-        "vocab_size": 152064,
-        "hidden_size": 3584,
-        "intermediate_size": 18944,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 28,
-        "num_key_value_heads": 4,
         "rope_parameters": {"rope_type": "default", "rope_theta": 1_000_000.0, "mrope_section": [16, 24, 24]},
+        "tie_word_embeddings": False,
     },
-    "vision_config": {
-        "depth": 32,
-        "hidden_size": 1280,
-        "intermediate_size": 3420,
-        "num_heads": 16,
-        "out_hidden_size": 3584,
-        "fullatt_block_indexes": [7, 15, 23, 31],
-    },
-    "audio_config": {
-        "encoder_layers": 32,
-        "encoder_attention_heads": 20,
-        "encoder_ffn_dim": 5120,
-        "d_model": 1280,
-        "output_dim": 3584,
-        "n_window": 100,
-    },
+    "vision_config": {"hidden_size": 1280, "tokens_per_second": 25},
+    "audio_config": {},
 }
 # Dense bf16 peak in FLOP/s by the name of the card, from the makers' data sheets; the first that fits.
-PEAKS = {
-    "B200": 2250e12,
-    "H200": 989e12,
-    "H100 PCIe": 756e12,
-    "H100 NVL": 835e12,
-    "H100": 989e12,
-    "A100": 312e12,
-    "A800": 312e12,
-    "L40S": 362e12,
-}
+PEAKS = {"B200": 2250e12, "H200": 989e12, "H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12}
+PEAKS |= {"A100": 312e12, "A800": 312e12, "L40S": 362e12}
 
 
 @dataclass(slots=True)
@@ -102,27 +79,20 @@ class Feed:
     waited: list[float] = field(default_factory=list)
     end: float = 0.0
 
-    def take(self, ask: Callable[[], Any]) -> Any:
-        """What `ask` gives, timed."""
-        start = time.perf_counter()
-        found = ask()
-        self.asked.append(start)
-        self.waited.append(time.perf_counter() - start)
-        return found
-
     def watch(self, source: Iterable[Any]) -> Iterator[Any]:
         """The items of a source, each timed."""
-        items = iter(source)
-        with contextlib.suppress(StopIteration):
-            while True:
-                yield self.take(lambda: next(items))
+        asked = time.perf_counter()
+        for item in source:
+            self.asked.append(asked)
+            self.waited.append(time.perf_counter() - asked)
+            yield item
+            asked = time.perf_counter()
         self.end = time.perf_counter()
 
     def epochs(self, each: int, end: float) -> dict[str, list[float]]:
         """Seconds, and seconds of waiting, of each epoch of `each` requests; the last lasts until `end`."""
-        starts = [*self.asked[::each], end]
         return {
-            "seconds": [later - start for start, later in pairwise(starts)],
+            "seconds": [later - start for start, later in pairwise([*self.asked[::each], end])],
             "waited": [sum(self.waited[at : at + each]) for at in range(0, len(self.waited), each)],
         }
 
@@ -131,33 +101,29 @@ def main() -> int:
     """The command line; 0 done, 1 when the two ways did not learn the same, 2 bad input."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=("tiny", "7b"), default="tiny", help="of the model (default tiny)")
-    parser.add_argument("--clips", type=int, default=16, help="clips (default 16)")
     parser.add_argument("--seconds", type=float, default=3.0, help="mean length; they vary by half of it (default 3)")
-    parser.add_argument("--epochs", type=int, default=3, help="passes over the clips (default 3)")
-    parser.add_argument("--rounds", type=int, default=2, help="times that both are run (default 2)")
-    parser.add_argument("--batch", type=int, default=4, help="examples that the plain way pads together (default 4)")
-    parser.add_argument("--workers", type=int, default=0, help="loader processes of the plain way (Trainer's 0)")
-    parser.add_argument("--pack", type=int, default=4096, help="longest row of ours, in tokens (default 4096)")
-    parser.add_argument("--threads", type=int, default=2, help="threads of ours that read ahead (default 2)")
+    for name, value, _, text in COUNTS:
+        parser.add_argument(f"--{name}", type=int, default=value, help=f"{text} (default {value})")
     parser.add_argument("--out", type=Path, help="new folder for clips, model, logs and results.json (default: none)")
     parser.add_argument("--part", choices=("prepare", *WAYS), help=argparse.SUPPRESS)
     parser.add_argument("--round", type=int, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args()
     try:
         if given.part:
-            part = {"prepare": prepare, "plain": plain, "ours": ours}[given.part]
-            result_file(given.out, given.part, given.round).write_text(to_json(part(given)))
+            found = {"prepare": prepare, "plain": plain, "ours": ours}[given.part](given)
+            (given.out / f"{given.part}-{given.round}.json").write_text(to_json(found))
             return 0
-        for name, least in (("clips", 1), ("epochs", 1), ("rounds", 1), ("batch", 1), ("workers", 0), ("threads", 1)):
+        for name, _, least, _ in COUNTS:
             check_at_least(f"--{name}", getattr(given, name), least)
+        step = given.batch * ACCUMULATION
+        if given.clips % step:
+            raise ValueError(f"--clips {given.clips}: give a multiple of {step}, the clips of a step")
         if not 1 <= given.seconds <= 40:
             raise ValueError(f"--seconds is {given.seconds}; legal is 1 to 40")
-        if given.out is not None:
-            if given.out.exists() and (not given.out.is_dir() or any(given.out.iterdir())):
-                raise ValueError(f"--out {given.out}: is there already; give a new folder")
-            return compare(given, given.out)
+        if given.out is not None and given.out.exists():
+            raise ValueError(f"--out {given.out}: is there already; give a new folder")
         with tempfile.TemporaryDirectory() as folder:
-            return compare(given, Path(folder))
+            return compare(given, given.out or Path(folder))
     except ValueError as error:
         print(f"bench_finetune: {error}", file=sys.stderr)
         return 2
@@ -174,8 +140,7 @@ def compare(given: argparse.Namespace, folder: Path) -> int:
             print(f"round {number + 1} of {given.rounds}: {way} …", file=sys.stderr, flush=True)
             found[way].append(start_part(given, folder, way, number))
     (folder / "results.json").write_text(to_json({"command": sys.argv[1:], **found}, indent=1) + "\n")
-    print_table(given, found)
-    return 0 if same_losses(found) else 1
+    return print_table(given, found)
 
 
 def start_part(given: argparse.Namespace, folder: Path, part: str, number: int) -> dict[str, Any]:
@@ -186,36 +151,28 @@ def start_part(given: argparse.Namespace, folder: Path, part: str, number: int) 
     options = {name: value for name, value in vars(given).items() if name not in ("out", "part", "round")}
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     words += ["--part", part, "--round", str(number), "--out", str(folder)]
-    log = folder / f"{part}-{number}.log"
+    name = folder / f"{part}-{number}"
     # One card: Trainer would split batches over all it sees.
     environment = {"CUDA_VISIBLE_DEVICES": "0", **os.environ, "TOKENIZERS_PARALLELISM": "false"}
-    with log.open("w", encoding="utf-8") as stream:
-        done = subprocess.run(
-            [sys.executable, __file__, *words], stdout=stream, stderr=stream, env=environment, check=False
-        )
+    command = [sys.executable, __file__, *words]
+    with name.with_suffix(".log").open("w", encoding="utf-8") as stream:
+        done = subprocess.run(command, stdout=stream, stderr=stream, env=environment, check=False)
     if done.returncode:
-        end = "\n".join(log.read_text(encoding="utf-8").splitlines()[-20:])
+        end = "\n".join(name.with_suffix(".log").read_text(encoding="utf-8").splitlines()[-20:])
         raise ValueError(f"the part {part!r} ended with exit code {done.returncode}:\n{end}")
-    result: dict[str, Any] = json.loads(result_file(folder, part, number).read_text(encoding="utf-8"))
+    result: dict[str, Any] = json.loads(name.with_suffix(".json").read_text(encoding="utf-8"))
     return result
-
-
-def result_file(folder: Path, part: str, number: int) -> Path:
-    """Where a part leaves its result."""
-    return folder / f"{part}-{number}.json"
 
 
 def recipe_of(given: argparse.Namespace) -> Recipe:
     """What both learn by; `given.out` is the folder of the run."""
     return Recipe(
-        model=ModelPart(path=str(given.out / "model"), dtype="auto"),
+        model=ModelPart(path=str(given.out / "model")),
         data=DataPart(task="synthetic", folder=given.out / "data"),
-        optimiser=OptimiserPart(
-            rate=1e-3, epochs=given.epochs, batch=given.batch, accumulation=ACCUMULATION, seed=SEED
-        ),
+        optimiser=OptimiserPart(rate=1e-3, epochs=given.epochs, batch=given.batch, accumulation=ACCUMULATION),
         options=OptionsPart(pack_tokens=given.pack),
         validation=ValidationPart(share=0.0),
-        run=RunPart(threads=given.threads, track=()),
+        run=RunPart(track=()),
     )
 
 
@@ -224,16 +181,12 @@ def prepare(given: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     if given.shape == "7b" and not torch.cuda.is_available():
-        raise ValueError(
-            "--shape 7b needs an NVIDIA GPU (its weights alone take 18 GB), and torch finds none here; --shape tiny "
-            "runs on any machine"
-        )
+        raise ValueError("--shape 7b needs an NVIDIA GPU, and torch finds none here; --shape tiny runs on any machine")
     from infer.tiny import build_tiny
     from tasks.synthetic import generate
 
-    shortest, longest = 0.5 * given.seconds, 1.5 * given.seconds
-    with patch("tasks.synthetic.plan.DURATIONS", (shortest, longest)):
-        generate(given.out / "data", clips=given.clips, seed=SEED)
+    with patch("tasks.synthetic.plan.DURATIONS", (0.5 * given.seconds, 1.5 * given.seconds)):
+        generate(given.out / "data", clips=given.clips, seed=0)
     model = build_tiny(given.out / "model")
     if given.shape == "7b":
         grow(model, SHAPE_7B, "cuda")
@@ -248,10 +201,9 @@ def grow(folder: Path, shape: dict[str, dict[str, Any]], device: str) -> None:
 
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    for part, values in shape.items():
-        config["thinker_config"][part] |= values
+    old = config["thinker_config"]
+    config["thinker_config"] = old | {part: {"model_type": old[part]["model_type"], **shape[part]} for part in shape}
     path.write_text(to_json(config, indent=1), encoding="utf-8")
-    torch.manual_seed(SEED)
     torch.set_default_dtype(torch.bfloat16)
     with torch.device(device):
         model = Qwen2_5OmniThinkerForConditionalGeneration(Qwen2_5OmniThinkerConfig(**config["thinker_config"]))
@@ -274,22 +226,15 @@ def ours(given: argparse.Namespace) -> dict[str, Any]:
     ready, loaded = time.perf_counter(), host_peak()
     with patch.object(train, "ahead", lambda *rest: feed.watch(ahead(*rest))):
         train.train(opened, resume=False)
-    measured = feed.epochs(len(opened.chosen.train), time.perf_counter())
+    spent = feed.epochs(given.clips, time.perf_counter())
     # The first look at the clips belongs to the first epoch.
     look = first.end - first.asked[0]
-    measured["seconds"][0] += look
-    measured["waited"][0] += sum(first.waited)
+    spent["seconds"][0] += look
+    spent["waited"][0] += sum(first.waited)
     steps = curve(folder)
     tokens = sum(step["tokens"] for step in steps)
-    return {
-        **measured,
-        "setup": ready - begun - look,
-        "loaded": loaded,
-        "tokens": tokens,
-        "computed": tokens,
-        "losses": [step["loss"] for step in steps],
-        **facts(opened.model.get_base_model()),
-    }
+    own = {"setup": ready - begun - look, "loaded": loaded, "tokens": tokens, "computed": tokens}
+    return {**spent, **own, "losses": [step["loss"] for step in steps], **facts(opened.model.get_base_model())}
 
 
 def plain(given: argparse.Namespace) -> dict[str, Any]:
@@ -305,29 +250,21 @@ def plain(given: argparse.Namespace) -> dict[str, Any]:
     thinker = load_thinker(checkpoint, recipe.model, "cuda" if torch.cuda.is_available() else "cpu")
     lora = recipe.lora
     adapter = LoraConfig(r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=target_regex(lora))
-    torch.manual_seed(SEED)
+    torch.manual_seed(recipe.optimiser.seed)
     model = get_peft_model(thinker, adapter)
-    chosen = choose(recipe)
-    data, collate = plain_data(recipe, chosen, checkpoint)
-    feed = Feed()
-    trainer = plain_trainer(given, recipe, plan(chosen.train, recipe, chosen.task.answer), model, feed)
-    trainer.train_dataset, trainer.data_collator = data, collate
+    feed, chosen = Feed(), choose(recipe)
+    trainer = plain_trainer(given, recipe, model, plan(chosen.train, recipe, chosen.task.answer), feed)
+    trainer.data_collator = collator(recipe, chosen, checkpoint)
     ready, loaded = time.perf_counter(), host_peak()
     trainer.train()
-    measured = feed.epochs(math.ceil(len(chosen.train) / recipe.step_examples), time.perf_counter())
-    return {
-        **measured,
-        "setup": ready - begun,
-        "loaded": loaded,
-        "tokens": trainer.tokens,
-        "computed": trainer.computed,
-        "losses": [line["loss"] for line in trainer.state.log_history if "loss" in line],
-        **facts(thinker),
-    }
+    spent = feed.epochs(given.clips // given.batch, time.perf_counter())
+    own = {"setup": ready - begun, "loaded": loaded, "tokens": trainer.tokens, "computed": trainer.computed}
+    losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
+    return {**spent, **own, "losses": losses, **facts(thinker)}
 
 
-def plain_data(recipe: Recipe, chosen: Chosen, checkpoint: Checkpoint) -> tuple[Any, Any]:
-    """A data set that decodes a clip each time it is asked for one, and the collator that makes padded batches."""
+def collator(recipe: Recipe, chosen: Chosen, checkpoint: Checkpoint) -> Any:
+    """What decodes the clips of some samples and makes a padded batch of them."""
     import torch
     from transformers import AutoProcessor
 
@@ -337,25 +274,14 @@ def plain_data(recipe: Recipe, chosen: Chosen, checkpoint: Checkpoint) -> tuple[
 
     processor = AutoProcessor.from_pretrained(checkpoint.model)
     question, own = make_question(recipe, chosen, checkpoint), Processor(checkpoint)
-    samples = {sample.id: sample for sample in chosen.train}
 
-    class Clips(torch.utils.data.Dataset[Any]):
-        """Sample ids -> text with the reply, the reply's tokens, the clip."""
-
-        def __len__(self) -> int:
-            return len(samples)
-
-        def __getitem__(self, name: str) -> tuple[str, list[int], Any]:
-            sample = samples[name]
-            messages = question.messages(sample)
-            reply = own.reply(chosen.replies[name], messages)
-            text = checkpoint.prompt(messages) + processor.tokenizer.decode(reply)
-            return text, reply, load_clip(sample.media[0], recipe.clip, checkpoint.factor)
-
-    def collate(items: list[tuple[str, list[int], Any]]) -> Any:
-        texts, replies, clips = zip(*items, strict=True)
+    def collate(samples: list[Sample]) -> Any:
+        messages = [question.messages(sample) for sample in samples]
+        replies = [own.reply(chosen.replies[one.id], said) for one, said in zip(samples, messages, strict=True)]
+        clips = [load_clip(sample.media[0], recipe.clip, checkpoint.factor) for sample in samples]
+        ends = [processor.tokenizer.decode(reply) for reply in replies]
         batch = processor(
-            text=list(texts),
+            text=[checkpoint.prompt(said) + end for said, end in zip(messages, ends, strict=True)],
             videos=[clip.frames for clip in clips],
             audio=[clip.audio for clip in clips],
             do_sample_frames=False,
@@ -367,73 +293,59 @@ def plain_data(recipe: Recipe, chosen: Chosen, checkpoint: Checkpoint) -> tuple[
         # The processor knows one frame rate a batch.
         batch["video_second_per_grid"] = torch.tensor([2 / clip.fps for clip in clips])
         batch["labels"] = torch.full_like(batch["input_ids"], -100)
-        ends = batch["attention_mask"].sum(1).tolist()
-        for line, (reply, end) in enumerate(zip(replies, ends, strict=True)):
+        for line, reply in enumerate(replies):
+            end = int(batch["attention_mask"][line].sum())
             batch["labels"][line, end - len(reply) : end] = torch.tensor(reply)
         return batch
 
-    return Clips(), collate
+    return collate
 
 
-def plain_trainer(given: argparse.Namespace, recipe: Recipe, steps: list[Step], model: Any, feed: Feed) -> Any:
-    """A Trainer that takes the samples in the order of the steps, at their rates. It counts `tokens`, and with the
-    padding those that were `computed`."""
+def plain_trainer(given: argparse.Namespace, recipe: Recipe, model: Any, steps: list[Step], feed: Feed) -> Any:
+    """A Trainer with the steps and rates of ours. It counts `tokens`, and with the padding those that were `computed`."""
     import torch
     from transformers import Trainer, TrainingArguments
 
     from finetune.model import adapter_parameters, weight_type
 
-    orders = [[one.id for step in steps if step.epoch == k for one in step.samples] for k in range(given.epochs)]
-    waiting = iter(orders)
+    class Samples(list[Sample]):
+        """The samples in the order of an epoch."""
 
-    class Order(torch.utils.data.Sampler[str]):
-        """The sample ids of an epoch, of the next one each time."""
-
-        def __len__(self) -> int:
-            return len(orders[0])
-
-        def __iter__(self) -> Iterator[str]:
-            return iter(next(waiting))
+        def set_epoch(self, epoch: int) -> None:
+            self[:] = [sample for step in steps if step.epoch == epoch for sample in step.samples]
 
     class Watched(Trainer):  # type: ignore[misc]
-        """Trainer, timed where it asks for the batches of a step."""
+        """Trainer, timed where it waits for its loader."""
 
         tokens = computed = 0
 
-        def _get_train_sampler(self, *_: Any) -> Order:
-            return Order()
+        def get_batch_samples(self, batches: Any, count: int, device: Any) -> Any:
+            watched = list(feed.watch(islice(batches, count)))
+            self.tokens += sum(int(batch["attention_mask"].sum()) for batch in watched)
+            self.computed += sum(batch["attention_mask"].numel() for batch in watched)
+            return super().get_batch_samples(iter(watched), count, device)
 
-        def get_batch_samples(self, *rest: Any) -> Any:
-            found = feed.take(lambda: super(Watched, self).get_batch_samples(*rest))
-            self.tokens += sum(int(batch["attention_mask"].sum()) for batch in found[0])
-            self.computed += sum(batch["attention_mask"].numel() for batch in found[0])
-            return found
-
-    cuda = torch.cuda.is_available()
     settings = TrainingArguments(
         output_dir=str(given.out / f"plain-{given.round}"),
         num_train_epochs=given.epochs,
+        train_sampling_strategy="sequential",
         per_device_train_batch_size=given.batch,
         gradient_accumulation_steps=ACCUMULATION,
-        max_grad_norm=recipe.optimiser.clip_norm,
         gradient_checkpointing=recipe.model.checkpointing,
         gradient_checkpointing_kwargs={"use_reentrant": False},
-        bf16=cuda and weight_type(recipe.model, "cuda") == torch.bfloat16,
-        use_cpu=not cuda,
+        bf16=torch.cuda.is_available() and weight_type(recipe.model, "cuda") == torch.bfloat16,
         dataloader_num_workers=given.workers,
-        dataloader_pin_memory=cuda,
         remove_unused_columns=False,
-        label_names=["labels"],
         logging_steps=1,
         save_strategy="no",
         report_to="none",
-        seed=SEED,
     )
     best = recipe.optimiser.rate
     adamw = torch.optim.AdamW(adapter_parameters(model).values(), lr=best, weight_decay=recipe.optimiser.weight_decay)
     # Trainer's own cosine begins with a step at rate 0; these are the rates of ours.
     rates = torch.optim.lr_scheduler.LambdaLR(adamw, lambda done: rate(done + 1, len(steps), recipe) / best)
-    return Watched(model, settings, optimizers=(adamw, rates))
+    samples = Samples(sample for step in steps if step.epoch == 0 for sample in step.samples)
+    return Watched(model, settings, train_dataset=samples, optimizers=(adamw, rates))
 
 
 def facts(thinker: Any) -> dict[str, Any]:
@@ -457,16 +369,6 @@ def host_peak() -> int:
     """The largest resident set of this process so far, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # KiB on Linux
-
-
-def same_losses(found: dict[str, list[dict[str, Any]]]) -> bool:
-    """Whether the first losses agree in every round, and both took as many steps over as many tokens."""
-    return all(
-        math.isclose(one["losses"][0], other["losses"][0], rel_tol=TOLERANCE[one["dtype"]])
-        and len(one["losses"]) == len(other["losses"])
-        and one["tokens"] == other["tokens"]
-        for one, other in zip(*found.values(), strict=True)
-    )
 
 
 def numbers(given: argparse.Namespace, runs: list[dict[str, Any]]) -> dict[str, float]:
@@ -495,17 +397,16 @@ def numbers(given: argparse.Namespace, runs: list[dict[str, Any]]) -> dict[str, 
     return rows
 
 
-def print_table(given: argparse.Namespace, found: dict[str, list[dict[str, Any]]]) -> None:
-    """Prints what was measured, and on what."""
+def print_table(given: argparse.Namespace, found: dict[str, list[dict[str, Any]]]) -> int:
+    """Prints what was measured, and on what; 1 when the two did not learn the same, else 0."""
     one = found["ours"][0]
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft"))
     print(
-        f"shape {given.shape}, {one['weights'] / 1e6:,.1f} M weights in the language layers, {one['dtype']}, attention "
-        f"{one['attention']}; {given.clips} clips of {given.seconds / 2:g} to {given.seconds * 1.5:g} s, {given.epochs} "
-        f"epochs, {len(one['losses'])} steps, {given.rounds} rounds\nplain: batches of {given.batch}, {given.workers} "
-        f"loader processes (their memory is not in the table); ours: rows of at most {given.pack} tokens, "
-        f"{given.threads} threads\n{one['card'] or 'no GPU'}; {platform.machine()}, {os.cpu_count()} cores, torch on "
-        f"{one['threads']} threads; torch {version('torch')}, transformers {version('transformers')}, peft "
-        f"{version('peft')}, Python {platform.python_version()}\n"
+        f"shape {given.shape}, {one['weights'] / 1e6:,.1f} M weights in the language layers, {one['dtype']}, "
+        f"{one['attention']}\n{given.clips} clips of {given.seconds / 2:g} to {given.seconds * 1.5:g} s, "
+        f"{given.epochs} epochs, {len(one['losses'])} steps, {given.rounds} rounds\nplain: batches of {given.batch}, "
+        f"{given.workers} loader processes; ours: rows of at most {given.pack} tokens\n{one['card'] or 'no GPU'}, "
+        f"{os.cpu_count()} cores, {one['threads']} threads; {packages}, Python {platform.python_version()}\n"
     )
     plain, ours = (numbers(given, found[way]) for way in WAYS)
     print(f"{'':<42}{'plain':>12}{'ours':>12}{'ours/plain':>12}")
@@ -519,8 +420,13 @@ def print_table(given: argparse.Namespace, found: dict[str, list[dict[str, Any]]
         print("no GPU: MFU and GPU memory were not measured")
     for name, place in (("first", 0), ("last", -1)):
         print(f"loss of the {name} step: " + ", ".join(f"{way} {found[way][0]['losses'][place]:.6f}" for way in WAYS))
-    if not same_losses(found):
-        print("the two did not learn the same: the numbers above compare nothing")
+    alike = all(
+        math.isclose(one["losses"][0], other["losses"][0], rel_tol=TOLERANCE[one["dtype"]])
+        and (len(one["losses"]), one["tokens"]) == (len(other["losses"]), other["tokens"])
+        for one, other in pairs
+    )
+    print("" if alike else "the two did not learn the same: the numbers above compare nothing")
+    return int(not alike)
 
 
 if __name__ == "__main__":

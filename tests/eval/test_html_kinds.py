@@ -87,13 +87,13 @@ def test_shares_of_a_blend_are_percentages(opened: Opened, tmp_path: Path) -> No
 
 def test_numbers_stand_beside_each_other(opened: Opened, tmp_path: Path) -> None:
     page = page_of(opened, tmp_path, "Dims:va")
-    rows = [row.split() for row in page.locator(".answers table tbody tr").all_inner_texts()]
+    rows = [row.split() for row in page.locator(".numbers tbody tr").all_inner_texts()]
     assert rows == [["valence", "0.500", "−0.125", "−0.625"], ["arousal", "−0.250", "–", "–"]]
-    places = page.locator(".answers .track > *").evaluate_all("all => all.map(e => e.style.getPropertyValue('--at'))")
+    places = page.locator(".numbers .track > *").evaluate_all("all => all.map(e => e.style.getPropertyValue('--at'))")
     assert places == ["75.00%", "43.75%", "37.50%"]
     assert "valence -0.125" in page.inner_text("#row-0")
     page.keyboard.press("j")
-    assert page.locator(".answers .tick:not(.sign)").count() == 0
+    assert page.locator(".numbers .tick:not(.sign)").count() == 0
 
 
 def test_the_texts_to_choose_from_stand_open(opened: Opened, tmp_path: Path) -> None:

@@ -60,11 +60,12 @@ function drawSample(index, list, summary, step, close) {
 
 /** Clip and text, beside them gold and answer. */
 function plainParts(columns, index, row, summary) {
+  const numbers = numbersPart(columns, row);
   return [
     h("div", { class: "lead" },
       h("div", {}, clips(row, summary.media), transcript(row)),
-      h("div", { class: "answers" }, numbersPart(columns, row), goldPart(columns, index, row), answerPart(columns, index, row, summary))),
-    optionsPart(columns, row),
+      h("div", { class: "answers" }, numbers && row.gold ? null : goldPart(columns, index, row), answerPart(columns, index, row, summary))),
+    numbers, optionsPart(columns, row),
   ];
 }
 

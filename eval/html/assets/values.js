@@ -73,7 +73,7 @@ function numbersPart(columns, row) {
         typeof given === "number" ? h("span", { class: "dot", vars: { "--at": place(given) } }) : null)),
       ...[show(gold), show(given), show(both ? given - gold : null)].map((text) => h("td", { class: "number" }, text))];
   });
-  return h("section", { class: "box" }, h("h4", {}, "Gold ", h("span", { class: "tick sign", "aria-hidden": "true" }), " and answer ", h("span", { class: "dot sign", "aria-hidden": "true" })),
+  return h("section", { class: "box numbers" }, h("h4", {}, "Gold ", h("span", { class: "tick sign", "aria-hidden": "true" }), " and answer ", h("span", { class: "dot sign", "aria-hidden": "true" })),
     table("Gold and answered numbers", ["", `${low} to ${high}`, ...countHeads("gold", "answer", "difference")], rows, { class: "more" }));
 }
 
