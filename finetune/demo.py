@@ -61,7 +61,7 @@ def run(config: DemoConfig) -> int:
     clips = CLIPS[trains] if config.clips is None else config.clips
     data = config.out / f"synthetic-{clips}"
     _say(start, f"drawing {clips} talking heads into {data}")
-    generate(data, clips=clips, seed=0, speakers=max(2, clips // CLIPS_A_SPEAKER))
+    generate(data, clips=clips, seed=0, speakers=max(40, clips // CLIPS_A_SPEAKER))
     model = config.model or _build(config, start, pretrained=trains)
     runs = config.out / "runs" / f"{Path(model).name}-{clips}"
     split = "test" if trains else None

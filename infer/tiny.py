@@ -266,7 +266,13 @@ def _config_qwen3(tokenizer: Any) -> dict[str, Any]:
             "image_size": 768,
             "apply_vit_abs_pos_embed": True,
         },
-        "audio_config": {**_AUDIO, "model_type": "qwen3_omni_moe_audio_encoder", "downsample_hidden_size": 32},
+        # its processor and vLLM count audio tokens for windows of 50
+        "audio_config": {
+            **_AUDIO,
+            "n_window": 50,
+            "model_type": "qwen3_omni_moe_audio_encoder",
+            "downsample_hidden_size": 32,
+        },
         "audio_token_id": ids["audio"],
         "image_token_id": ids["image"],
         "video_token_id": ids["video"],

@@ -52,7 +52,7 @@ class Budget:
     """How much is learned: batches of BATCH portraits, and passes of each part over them."""
 
     batches: int = 160
-    eyes: int = 4
+    eyes: int = 5
     ears: int = 6
     language: int = 4
 

@@ -62,6 +62,11 @@ class VllmEngine:
 
         on_cpu = not torch.cuda.is_available()
         _set_environment(options, on_cpu)
+        if on_cpu and checkpoint.adapter is not None and checkpoint.family == "qwen3_omni_moe":
+            raise ValueError(
+                "on a CPU vLLM has no expert layers that take an adapter, and dies at the first request; merge it: "
+                "omnimer finetune --merge ADAPTER --out DIR"
+            )
         from vllm import LLM
 
         lora: dict[str, Any] = {}

@@ -7,11 +7,11 @@ The same clips in the same steps, with the same adapter, seed and rates, each wa
     ours    `omnimer finetune`: towers once with their output on disk, rows without padding, logits where something is
             learned, examples made ahead by threads
 
-Both decode with infer.media.load_clip; the public decoders are slower. Seconds run from the first request for data to
-the end of training, with our first look at the clips and our checkpoints; files are warm. --shape 7b, the shape of
-Qwen2.5-Omni-7B's thinker with random weights, needs an NVIDIA GPU and 18 GB of disk. MFU counts the language layers'
-weights alone, as published figures do (0.13-0.15 with omni packing): 6 FLOPs a weight and token is their convention,
-4 is what LoRA on frozen weights needs. Exit code 1: the two did not learn the same.
+Both decode with infer.media.load_clip; public decoders are slower. Seconds run from the first request for data to the
+end of training, with our first look at the clips and our checkpoints. --shape 7b, the shape of Qwen2.5-Omni-7B's
+thinker with random weights, needs an NVIDIA GPU and 18 GB of disk. MFU counts the weights of the language layers alone,
+as published figures do (0.13-0.15 with omni packing): 6 FLOPs a weight and token is their convention, 4 is what LoRA on
+frozen weights needs. Exit code 1: the two did not learn the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import argparse
 import json
 import math
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -36,14 +35,23 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # runs from anywhere, installed or not
 
+from finetune import examples, session, train
+from finetune.inputs import Processor
+from finetune.log import curve
+from finetune.model import adapter_parameters, load_thinker, target_regex, weight_type
 from finetune.plan import Step, plan, rate
 from finetune.recipe import DataPart, ModelPart, OptimiserPart, OptionsPart, Recipe, RunPart, ValidationPart
 from finetune.samples import Chosen, choose
+from finetune.towers import ahead
 from infer.checkpoint import Checkpoint
+from infer.media import load_clip
 from infer.store import to_json
+from infer.tiny import build_tiny
 from tasks.select import check_at_least
+from tasks.synthetic import generate
 from tasks.task import Sample
 
+NAME = "bench_finetune: "
 ACCUMULATION = 2
 WAYS = ("plain", "ours")
 # Option -> default, least value, help.
@@ -58,26 +66,22 @@ COUNTS = (
 # Relative difference of the first loss that rounding explains, by the type of the weights.
 TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
 # Qwen2.5-Omni-7B, where its published thinker_config is not what transformers' classes have as defaults.
+ROPE_7B = {"rope_type": "default", "rope_theta": 1_000_000.0, "mrope_section": [16, 24, 24]}
 SHAPE_7B: dict[str, dict[str, Any]] = {
-    "text_config": {
-        "rope_parameters": {"rope_type": "default", "rope_theta": 1_000_000.0, "mrope_section": [16, 24, 24]},
-        "tie_word_embeddings": False,
-    },
-    "vision_config": {"hidden_size": 1280, "tokens_per_second": 25},
-    "audio_config": {},
+    "text_config": {"model_type": "qwen2_5_omni_text", "rope_parameters": ROPE_7B, "tie_word_embeddings": False},
+    "vision_config": {"model_type": "qwen2_5_omni_vision_encoder", "hidden_size": 1280, "tokens_per_second": 25},
+    "audio_config": {"model_type": "qwen2_5_omni_audio_encoder"},
 }
 # Dense bf16 peak in FLOP/s by the name of the card, from the makers' data sheets; the first that fits.
-PEAKS = {"B200": 2250e12, "H200": 989e12, "H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12}
-PEAKS |= {"A100": 312e12, "A800": 312e12, "L40S": 362e12}
+PEAKS = {"B200": 2250e12, "H200": 989e12, "H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989e12, "A100": 312e12}
 
 
 @dataclass(slots=True)
 class Feed:
-    """When data was asked for, and how long it took to come (seconds of `perf_counter`); `end`: when no more came."""
+    """When data was asked for, and how long it took to come, in seconds."""
 
     asked: list[float] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
-    end: float = 0.0
 
     def watch(self, source: Iterable[Any]) -> Iterator[Any]:
         """The items of a source, each timed."""
@@ -87,7 +91,6 @@ class Feed:
             self.waited.append(time.perf_counter() - asked)
             yield item
             asked = time.perf_counter()
-        self.end = time.perf_counter()
 
     def epochs(self, each: int, end: float) -> dict[str, list[float]]:
         """Seconds, and seconds of waiting, of each epoch of `each` requests; the last lasts until `end`."""
@@ -105,63 +108,57 @@ def main() -> int:
     for name, value, _, text in COUNTS:
         parser.add_argument(f"--{name}", type=int, default=value, help=f"{text} (default {value})")
     parser.add_argument("--out", type=Path, help="new folder for clips, model, logs and results.json (default: none)")
-    parser.add_argument("--part", choices=("prepare", *WAYS), help=argparse.SUPPRESS)
-    parser.add_argument("--round", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--part", help=argparse.SUPPRESS)
     given = parser.parse_args()
     try:
         if given.part:
-            found = {"prepare": prepare, "plain": plain, "ours": ours}[given.part](given)
-            (given.out / f"{given.part}-{given.round}.json").write_text(to_json(found))
+            found = {"prepare": prepare, "plain": plain, "ours": ours}[given.part.partition("-")[0]](given)
+            (given.out / f"{given.part}.json").write_text(to_json(found))
             return 0
         for name, _, least, _ in COUNTS:
             check_at_least(f"--{name}", getattr(given, name), least)
         step = given.batch * ACCUMULATION
         if given.clips % step:
             raise ValueError(f"--clips {given.clips}: give a multiple of {step}, the clips of a step")
-        if not 1 <= given.seconds <= 40:
-            raise ValueError(f"--seconds is {given.seconds}; legal is 1 to 40")
         if given.out is not None and given.out.exists():
             raise ValueError(f"--out {given.out}: is there already; give a new folder")
         with tempfile.TemporaryDirectory() as folder:
             return compare(given, given.out or Path(folder))
     except ValueError as error:
-        print(f"bench_finetune: {error}", file=sys.stderr)
+        print(f"{NAME}{error}", file=sys.stderr)
         return 2
 
 
 def compare(given: argparse.Namespace, folder: Path) -> int:
     """Runs everything in `folder` and prints the table; 1 when the first losses differ."""
     folder.mkdir(parents=True, exist_ok=True)
-    start_part(given, folder, "prepare", 0)
+    start_part(given, folder, "prepare")
     found: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
     for number in range(given.rounds):
         # The other one first in every second round: neither always meets the warmer machine.
         for way in WAYS if number % 2 == 0 else WAYS[::-1]:
             print(f"round {number + 1} of {given.rounds}: {way} …", file=sys.stderr, flush=True)
-            found[way].append(start_part(given, folder, way, number))
+            found[way].append(start_part(given, folder, f"{way}-{number}"))
     (folder / "results.json").write_text(to_json({"command": sys.argv[1:], **found}, indent=1) + "\n")
     return print_table(given, found)
 
 
-def start_part(given: argparse.Namespace, folder: Path, part: str, number: int) -> dict[str, Any]:
-    """One part in a process of its own, so that its peak of memory is its own; its result.
-
-    Raises ValueError with the end of its log when it fails.
-    """
-    options = {name: value for name, value in vars(given).items() if name not in ("out", "part", "round")}
+def start_part(given: argparse.Namespace, folder: Path, part: str) -> dict[str, Any]:
+    """The result of a part that runs in a process of its own; ValueError with the end of its log when it fails."""
+    options = {name: value for name, value in vars(given).items() if name not in ("out", "part")}
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    words += ["--part", part, "--round", str(number), "--out", str(folder)]
-    name = folder / f"{part}-{number}"
+    log = folder / f"{part}.log"
     # One card: Trainer would split batches over all it sees.
     environment = {"CUDA_VISIBLE_DEVICES": "0", **os.environ, "TOKENIZERS_PARALLELISM": "false"}
-    command = [sys.executable, __file__, *words]
-    with name.with_suffix(".log").open("w", encoding="utf-8") as stream:
+    command = [sys.executable, __file__, *words, "--part", part, "--out", str(folder)]
+    with log.open("w", encoding="utf-8") as stream:
         done = subprocess.run(command, stdout=stream, stderr=stream, env=environment, check=False)
     if done.returncode:
-        end = "\n".join(name.with_suffix(".log").read_text(encoding="utf-8").splitlines()[-20:])
-        raise ValueError(f"the part {part!r} ended with exit code {done.returncode}:\n{end}")
-    result: dict[str, Any] = json.loads(name.with_suffix(".json").read_text(encoding="utf-8"))
-    return result
+        end = "\n".join(log.read_text(encoding="utf-8").splitlines()[-20:])
+        raise ValueError(
+            end.removeprefix(NAME) if done.returncode == 2 else f"{part}: exit code {done.returncode}\n{end}"
+        )
+    return dict(json.loads(log.with_suffix(".json").read_text(encoding="utf-8")))
 
 
 def recipe_of(given: argparse.Namespace) -> Recipe:
@@ -182,9 +179,6 @@ def prepare(given: argparse.Namespace) -> dict[str, Any]:
 
     if given.shape == "7b" and not torch.cuda.is_available():
         raise ValueError("--shape 7b needs an NVIDIA GPU, and torch finds none here; --shape tiny runs on any machine")
-    from infer.tiny import build_tiny
-    from tasks.synthetic import generate
-
     with patch("tasks.synthetic.plan.DURATIONS", (0.5 * given.seconds, 1.5 * given.seconds)):
         generate(given.out / "data", clips=given.clips, seed=0)
     model = build_tiny(given.out / "model")
@@ -201,8 +195,7 @@ def grow(folder: Path, shape: dict[str, dict[str, Any]], device: str) -> None:
 
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    old = config["thinker_config"]
-    config["thinker_config"] = old | {part: {"model_type": old[part]["model_type"], **shape[part]} for part in shape}
+    config["thinker_config"] |= shape
     path.write_text(to_json(config, indent=1), encoding="utf-8")
     torch.set_default_dtype(torch.bfloat16)
     with torch.device(device):
@@ -213,22 +206,16 @@ def grow(folder: Path, shape: dict[str, dict[str, Any]], device: str) -> None:
 
 def ours(given: argparse.Namespace) -> dict[str, Any]:
     """`omnimer finetune`, by its own functions; the wait for its threads is timed."""
-    from finetune import examples, session, train
-    from finetune.log import curve
-    from finetune.towers import ahead
-
     begun = time.perf_counter()
-    folder = given.out / f"ours-{given.round}"
-    folder.mkdir()
+    folder = given.out / given.part
     first, feed = Feed(), Feed()
     with patch.object(examples, "ahead", lambda *rest: first.watch(ahead(*rest))):
         opened = session.open_session(recipe_of(given), folder)
-    ready, loaded = time.perf_counter(), host_peak()
+    ready, loaded = time.perf_counter(), facts(opened.model.get_base_model())["host_peak"]
     with patch.object(train, "ahead", lambda *rest: feed.watch(ahead(*rest))):
         train.train(opened, resume=False)
     spent = feed.epochs(given.clips, time.perf_counter())
-    # The first look at the clips belongs to the first epoch.
-    look = first.end - first.asked[0]
+    look = ready - first.asked[0]  # the first look at the clips: a part of the first epoch
     spent["seconds"][0] += look
     spent["waited"][0] += sum(first.waited)
     steps = curve(folder)
@@ -242,8 +229,6 @@ def plain(given: argparse.Namespace) -> dict[str, Any]:
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from finetune.model import load_thinker, target_regex
-
     begun = time.perf_counter()
     recipe = recipe_of(given)
     checkpoint = Checkpoint(recipe.model.path)
@@ -255,7 +240,7 @@ def plain(given: argparse.Namespace) -> dict[str, Any]:
     feed, chosen = Feed(), choose(recipe)
     trainer = plain_trainer(given, recipe, model, plan(chosen.train, recipe, chosen.task.answer), feed)
     trainer.data_collator = collator(recipe, chosen, checkpoint)
-    ready, loaded = time.perf_counter(), host_peak()
+    ready, loaded = time.perf_counter(), facts(thinker)["host_peak"]
     trainer.train()
     spent = feed.epochs(given.clips // given.batch, time.perf_counter())
     own = {"setup": ready - begun, "loaded": loaded, "tokens": trainer.tokens, "computed": trainer.computed}
@@ -268,12 +253,8 @@ def collator(recipe: Recipe, chosen: Chosen, checkpoint: Checkpoint) -> Any:
     import torch
     from transformers import AutoProcessor
 
-    from finetune.examples import make_question
-    from finetune.inputs import Processor
-    from infer.media import load_clip
-
     processor = AutoProcessor.from_pretrained(checkpoint.model)
-    question, own = make_question(recipe, chosen, checkpoint), Processor(checkpoint)
+    question, own = examples.make_question(recipe, chosen, checkpoint), Processor(checkpoint)
 
     def collate(samples: list[Sample]) -> Any:
         messages = [question.messages(sample) for sample in samples]
@@ -302,40 +283,34 @@ def collator(recipe: Recipe, chosen: Chosen, checkpoint: Checkpoint) -> Any:
 
 
 def plain_trainer(given: argparse.Namespace, recipe: Recipe, model: Any, steps: list[Step], feed: Feed) -> Any:
-    """A Trainer with the steps and rates of ours. It counts `tokens`, and with the padding those that were `computed`."""
+    """A Trainer with our steps and rates. It counts `tokens`, and with the padding those that were `computed`."""
     import torch
     from transformers import Trainer, TrainingArguments
 
-    from finetune.model import adapter_parameters, weight_type
-
     class Samples(list[Sample]):
-        """The samples in the order of an epoch."""
-
         def set_epoch(self, epoch: int) -> None:
+            """Trainer calls it: the samples are those of an epoch, in its order."""
             self[:] = [sample for step in steps if step.epoch == epoch for sample in step.samples]
 
     class Watched(Trainer):  # type: ignore[misc]
-        """Trainer, timed where it waits for its loader."""
-
         tokens = computed = 0
 
         def get_batch_samples(self, batches: Any, count: int, device: Any) -> Any:
+            """The batches of a step, with the wait for them timed."""
             watched = list(feed.watch(islice(batches, count)))
             self.tokens += sum(int(batch["attention_mask"].sum()) for batch in watched)
             self.computed += sum(batch["attention_mask"].numel() for batch in watched)
             return super().get_batch_samples(iter(watched), count, device)
 
     settings = TrainingArguments(
-        output_dir=str(given.out / f"plain-{given.round}"),
+        output_dir=str(given.out / given.part),
         num_train_epochs=given.epochs,
         train_sampling_strategy="sequential",
         per_device_train_batch_size=given.batch,
         gradient_accumulation_steps=ACCUMULATION,
         gradient_checkpointing=recipe.model.checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False},
         bf16=torch.cuda.is_available() and weight_type(recipe.model, "cuda") == torch.bfloat16,
         dataloader_num_workers=given.workers,
-        remove_unused_columns=False,
         logging_steps=1,
         save_strategy="no",
         report_to="none",
@@ -353,22 +328,15 @@ def facts(thinker: Any) -> dict[str, Any]:
     import torch
 
     weights = {name: each for name, each in thinker.model.layers.named_parameters() if "lora_" not in name}
-    cuda = torch.cuda.is_available()
     return {
-        "card": torch.cuda.get_device_name() if cuda else "",
-        "card_peak": torch.cuda.max_memory_allocated() if cuda else 0,
-        "host_peak": host_peak(),
+        "card": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
+        "card_peak": torch.cuda.max_memory_allocated(),
+        "host_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,  # KiB on Linux
         "dtype": str(next(iter(weights.values())).dtype).removeprefix("torch."),
         "weights": sum(each.numel() for each in weights.values()),
         "attention": thinker.model.config._attn_implementation,
         "threads": torch.get_num_threads(),
     }
-
-
-def host_peak() -> int:
-    """The largest resident set of this process so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # KiB on Linux
 
 
 def numbers(given: argparse.Namespace, runs: list[dict[str, Any]]) -> dict[str, float]:
@@ -389,10 +357,8 @@ def numbers(given: argparse.Namespace, runs: list[dict[str, Any]]) -> dict[str, 
         for flops in (6, 4) if first["card"] else ():
             rows[f"MFU, {flops} FLOPs a weight, {name}"] = flops * first["weights"] * tokens * share / seconds / peak
     rows["padding among computed tokens, %"] = 100 * (1 - tokens / computed)
-    rows["peak host memory, MB"] = max(run["host_peak"] for run in runs) / 1e6
-    rows["  … before training, MB"] = max(run["loaded"] for run in runs) / 1e6
-    if first["card"]:
-        rows["peak GPU memory, MB"] = max(run["card_peak"] for run in runs) / 1e6
+    kinds = {"host_peak": "peak host memory", "loaded": "  … before training", "card_peak": "peak GPU memory"}
+    rows |= {f"{text}, MB": max(run[key] for run in runs) / 1e6 for key, text in kinds.items() if first[key]}
     rows["loading, s"] = sum(run["setup"] for run in runs) / len(runs)
     return rows
 
@@ -406,23 +372,24 @@ def print_table(given: argparse.Namespace, found: dict[str, list[dict[str, Any]]
         f"{one['attention']}\n{given.clips} clips of {given.seconds / 2:g} to {given.seconds * 1.5:g} s, "
         f"{given.epochs} epochs, {len(one['losses'])} steps, {given.rounds} rounds\nplain: batches of {given.batch}, "
         f"{given.workers} loader processes; ours: rows of at most {given.pack} tokens\n{one['card'] or 'no GPU'}, "
-        f"{os.cpu_count()} cores, {one['threads']} threads; {packages}, Python {platform.python_version()}\n"
+        f"{os.cpu_count()} cores, {one['threads']} threads; {packages}, Python {sys.version.split()[0]}\n"
     )
-    plain, ours = (numbers(given, found[way]) for way in WAYS)
+    theirs, own = (numbers(given, found[way]) for way in WAYS)
     print(f"{'':<42}{'plain':>12}{'ours':>12}{'ours/plain':>12}")
-    for name, value in plain.items():
-        ratio = "" if "%" in name or not value else f"{ours[name] / value:.2f}"
-        print(f"{name:<42}{value:>12,.2f}{ours[name]:>12,.2f}{ratio:>12}")
+    for name, value in theirs.items():
+        ratio = "" if "%" in name or not value else f"{own[name] / value:.2f}"
+        print(f"{name:<42}{value:>12,.2f}{own[name]:>12,.2f}{ratio:>12}")
     pairs = list(zip(*found.values(), strict=True))
     by_round = [f"{sum(one['seconds']) / sum(other['seconds']):.2f}" for one, other in pairs]
     print(f"\ntimes as fast, round by round: {', '.join(by_round)}")
     if not one["card"]:
         print("no GPU: MFU and GPU memory were not measured")
+    losses = {way: found[way][0]["losses"] for way in WAYS}
     for name, place in (("first", 0), ("last", -1)):
-        print(f"loss of the {name} step: " + ", ".join(f"{way} {found[way][0]['losses'][place]:.6f}" for way in WAYS))
+        print(f"loss of the {name} step:", ", ".join(f"{way} {each[place]:.6f}" for way, each in losses.items()))
     alike = all(
         math.isclose(one["losses"][0], other["losses"][0], rel_tol=TOLERANCE[one["dtype"]])
-        and (len(one["losses"]), one["tokens"]) == (len(other["losses"]), other["tokens"])
+        and one["tokens"] == other["tokens"]
         for one, other in pairs
     )
     print("" if alike else "the two did not learn the same: the numbers above compare nothing")

@@ -12,7 +12,8 @@ import pytest
 
 from eval.report import RunResult
 from tasks.synthetic import generate
-from tests.eval.html_runs import WIDE, Opened, run, write
+from tasks.synthetic.long import generate_long
+from tests.eval.html_runs import HOUR, WIDE, Opened, moved, run, streams, utterances, write
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # A closed network and no display: nothing that Chromium would fetch for itself.
@@ -86,3 +87,22 @@ def result(clips: list[Path]) -> RunResult:
 def report(result: RunResult) -> Path:
     """Its page."""
     return write(result)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip of 20 s and a little that plays."""
+    return next(generate_long(tmp_path_factory.mktemp("long") / "data", [20], size=64).rglob("*.mp4"))
+
+
+@pytest.fixture(scope="module")
+def talk(clip: Path) -> Path:
+    """A page: a clip with gold and answer, without gold, with an empty answer, with none, with no media, and an hour;
+    two other runs below."""
+    gold, told = utterances(8, 20), moved(utterances(8, 20))
+    hour = utterances(3000, HOUR)
+    clips = [(clip, 20.0, gold, told), (clip, 20.0, None, told), (clip, 20.0, gold, []), (clip, 20.0, gold, None),
+             (None, 20.0, gold, told), (None, float(HOUR), hour, moved(hour))]  # fmt: skip
+    folder = clip.parents[2] / "runs"
+    others = [streams(folder / name, [(None, 20.0, None, moved(gold, seed))]) for name, seed in (("b", 3), ("c", 4))]
+    return write(streams(folder / "a", clips), *others)

@@ -147,6 +147,15 @@ CONTRAST = """
 
 # --- timelines
 
+HOUR = 3600
+PLAYER = "document.querySelector('#sample video')"
+READY = f"{PLAYER}.readyState >= 1"
+
+
+def sample(number: int) -> str:
+    return f"#samples?id=clip_{number}"
+
+
 STREAM = Task("stream", "1", "our lab", lambda root, split: (), Timeline(OneOf(*label_space("basic7")),
               AnyOf(*label_space("goemotions28"))), "emos_stream_json", (), "film", ("language",))  # fmt: skip
 
