@@ -276,8 +276,8 @@ ABOUT: dict[Part, str] = {
     "open": "Words are led to clusters of emotion wheels, and what no wheel knows is dropped: look at the share of "
     "unknown words and at the length of the lists, since long lists raise recall. No answer is an empty list.",
     "blend": "Presence: the set of emotions is right. Salience: so are the shares, over the clips of two emotions.",
-    "timeline": "Utterances are matched by the overlap of their times; label scores count unmatched gold as wrong, those "
-    "with `matched` look at pairs alone. Tolerances of boundaries and turns stand in the titles.",
+    "timeline": "Utterances are matched by the overlap of their times; label scores count unmatched gold as wrong, "
+    "those with `matched` look at pairs alone. Tolerances of boundaries and turns stand in the titles.",
     "dims": "Numbers are compared over all samples; an answer without one of them counts as its metrics say.",
 }
 
