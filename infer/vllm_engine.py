@@ -62,11 +62,8 @@ class VllmEngine:
 
         on_cpu = not torch.cuda.is_available()
         _set_environment(options, on_cpu)
-        if on_cpu and checkpoint.adapter is not None and checkpoint.family == "qwen3_omni_moe":
-            raise ValueError(
-                "on a CPU vLLM has no expert layers that take an adapter, and dies at the first request; merge it: "
-                "omnimer finetune --merge ADAPTER --out DIR"
-            )
+        if on_cpu and checkpoint.adapter is not None:
+            check_cpu_adapter(checkpoint)
         from vllm import LLM
 
         lora: dict[str, Any] = {}
@@ -233,6 +230,15 @@ class VllmEngine:
         return (
             f"the prompt has {len(rendered['prompt_token_ids'])} tokens, max_model_len is "
             f"{self._options.max_model_len}: raise --max-model-len, or lower --fps, --max-frames or --max-pixels"
+        )
+
+
+def check_cpu_adapter(checkpoint: Checkpoint) -> None:
+    """Raises ValueError for a family whose adapters vLLM cannot apply on a CPU: it would die at the first request."""
+    if checkpoint.family == "qwen3_omni_moe":
+        raise ValueError(
+            "on a CPU vLLM has no expert layers that take an adapter; merge it: "
+            "omnimer finetune --merge ADAPTER --out DIR"
         )
 
 

@@ -18,6 +18,7 @@ from finetune.rows import embed, join
 from finetune.save import save_adapter
 from finetune.session import Session, open_session
 from finetune.validate import replies_to
+from infer import vllm_engine
 from infer.checkpoint import Checkpoint
 from infer.engine import Choice, Request, Sampling
 from infer.feed import prepare
@@ -102,6 +103,7 @@ def experts_as_without_lora() -> None:
     import vllm
     from vllm.model_executor.layers.fused_moe import unquantized_fused_moe_method as method
 
+    vllm_engine.check_cpu_adapter = lambda checkpoint: None
     vllm.LLM = functools.partial(vllm.LLM, lora_target_modules=["qkv_proj", "o_proj"])
     choose = method.select_unquantized_moe_backend
     method.select_unquantized_moe_backend = lambda moe_config: choose(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from infer.adapters import CONFIG, WEIGHTS, check_adapter, check_fit, convert_adapter, legal_name, weight_shapes
+from infer.checkpoint import Checkpoint
+from infer.vllm_engine import check_cpu_adapter
 
 LEGAL = "base_model.model.thinker.model.layers.0.self_attn.q_proj.lora_A.weight"
 TEXT = {
@@ -168,3 +171,11 @@ def test_a_damaged_configuration(tmp_path: Path) -> None:
     (made / CONFIG).write_text("[]")
     with pytest.raises(ValueError, match="is no JSON object; the adapter is damaged"):
         check_fit(made, "any", DENSE)
+
+
+def test_a_cpu_takes_no_adapter_beside_experts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for family, refused in (("qwen3_omni_moe", True), ("qwen2_5_omni", False)):
+        checkpoint = Checkpoint("any")
+        monkeypatch.setitem(vars(checkpoint), "family", family)
+        with pytest.raises(ValueError, match="--merge") if refused else nullcontext():
+            check_cpu_adapter(checkpoint)

@@ -99,7 +99,7 @@ function lanesView(data, now, seek) {
   const head = h("div", { class: "playhead" });
   const view = h("div", { class: "view" });
   const space = h("div", { class: "space" }, view);
-  const box = h("div", { class: "lanes", tabindex: "0", role: "slider", "aria-label": "Timeline", "aria-valuemin": "0", "aria-describedby": "lanes-keys" }, space);
+  const box = h("div", { class: "lanes", tabindex: "0", role: "slider", "aria-label": "Timeline", "aria-valuemin": "0", "aria-valuemax": now.length.toFixed(1), "aria-describedby": "lanes-keys" }, space);
   const state = { near: 0, width: 0, waiting: 0, second: -1 }; // near: px a second, 0 to fit
   const near = () => Math.max(state.near, state.width / now.length);
   const sight = () => {
