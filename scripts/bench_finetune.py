@@ -60,7 +60,7 @@ COUNTS = (
     ("epochs", 3, 1, "passes over the clips"),
     ("rounds", 2, 1, "times that both are run"),
     ("batch", 4, 1, "examples that the plain way pads together, half of a step"),
-    ("workers", 0, 0, "loader processes of the plain way"),
+    ("workers", 0, 0, "loader processes of the plain way; their memory is not counted"),
     ("pack", 4096, 1, "longest row of ours, in tokens"),
 )
 # Relative difference of the first loss that rounding explains, by the type of the weights.
@@ -226,10 +226,10 @@ def ours(given: argparse.Namespace) -> dict[str, Any]:
 
 def plain(given: argparse.Namespace) -> dict[str, Any]:
     """transformers' Trainer with peft's LoRA."""
+    begun = time.perf_counter()
     import torch
     from peft import LoraConfig, get_peft_model
 
-    begun = time.perf_counter()
     recipe = recipe_of(given)
     checkpoint = Checkpoint(recipe.model.path)
     thinker = load_thinker(checkpoint, recipe.model, "cuda" if torch.cuda.is_available() else "cpu")
