@@ -19,7 +19,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "demo": Command("eval.demo", "DemoConfig", "the whole pipeline, small, on this machine"),
+    "demo": Command("finetune.demo", "DemoConfig", "the whole pipeline, small, on this machine"),
     "tasks": Command("tasks.show", "TasksConfig", "what can be measured"),
     "check": Command("infer.check", "CheckConfig", "look at the data before a long run"),
     "infer": Command("infer.run", "InferConfig", "ask a model about every sample of a task"),

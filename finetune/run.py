@@ -28,10 +28,10 @@ import tyro
 
 from finetune.log import check_trackers
 from finetune.recipe import Recipe, check, find, load, record, shipped
-from infer.store import RUN, _differences, _Lock, read_run, to_json, to_line, write_atomic
+from infer.store import RUN, Lock, check_config, to_json, to_line, write_atomic
 from infer.versions import check_versions, installed
 
-LEFT_OUT = "left_out.jsonl"
+LEFT_OUT, CARD = "left_out.jsonl", "card.md"
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def fit(recipe: Recipe, folder: Path, *, resume: bool = False) -> int:
             return 3
         if is_main():
             write_card(session, progress, time.monotonic() - started)
-            session.say(f"the adapter is in {folder / ADAPTER}, what was done in {folder / 'card.md'}")
+            session.say(f"the adapter is in {folder / ADAPTER}, what was done in {folder / CARD}")
     return int(bool(chosen.left_out))
 
 
@@ -169,7 +169,7 @@ def held(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise ValueError(f"{folder}: is a file; --out is the directory of a run") from None
-    lock = _Lock(folder) if is_main() else None
+    lock = Lock(folder) if is_main() else None
     try:
         yield
     finally:
@@ -184,10 +184,7 @@ def begin(recipe: Recipe, folder: Path, *, resume: bool) -> None:
     if not is_main():
         return
     if path.exists():
-        differences = list(_differences(read_run(folder)["config"], config))
-        if differences:
-            shown = "\n".join(f"  {name}: there {old!r}, now {new!r}" for name, old, new in differences)
-            raise ValueError(f"{folder} holds a run of another configuration:\n{shown}\ngive another --out")
+        check_config(folder, config)
         if not resume:
             raise ValueError(f"{folder} holds this run already; give --resume to go on with it, or another --out")
     elif resume and any(folder.glob("checkpoints/*")):

@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import struct
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,8 @@ def legal_name(name: str) -> str | None:
 
 
 def convert_adapter(folder: Path, out: Path) -> Path:
-    """Writes the adapter in `folder` with legal names into `out`, and returns the folder to use: `folder` itself when
-    its names are legal as they are.
+    """Writes the adapter in `folder` with legal names as the folder `out`, whole or not at all, and returns the folder
+    to use: `folder` itself when its names are legal as they are, and `out` as it is when it is there already.
 
     Raises ValueError with the names that cannot be converted (an adapted tower, another kind of adapter).
     """
@@ -102,20 +103,27 @@ def convert_adapter(folder: Path, out: Path) -> Path:
             f"{folder / WEIGHTS}: {len(wrong)} of {len(names)} weights cannot be applied, such as "
             f"{', '.join(map(repr, wrong[:3])) or 'none at all'}; a LoRA on the thinker's language layers alone can"
         )
+    if out.is_dir():
+        return out
     header, start = read_header(folder / WEIGHTS)
     renamed = {legal_name(name) or name: value for name, value in header.items()}
     if len(renamed) < len(header):
         raise ValueError(f"{folder / WEIGHTS}: two of its weights stand for the same one; it is damaged or was edited")
     text = json.dumps(renamed, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    out.mkdir(parents=True, exist_ok=True)
-    with (folder / WEIGHTS).open("rb") as source, (out / WEIGHTS).open("wb") as target:
-        source.seek(start)
-        target.write(struct.pack("<Q", len(text)) + text)
-        shutil.copyfileobj(source, target)
     config = read_config(folder)
     config["target_modules"] = sorted({found[2] for name in renamed if (found := _MODULE.fullmatch(name))})
-    (out / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
+    work = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
+    work.mkdir(parents=True)
+    try:
+        with (folder / WEIGHTS).open("rb") as source, (work / WEIGHTS).open("wb") as target:
+            source.seek(start)
+            target.write(struct.pack("<Q", len(text)) + text)
+            shutil.copyfileobj(source, target)
+        (work / CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
+        work.rename(out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     return out
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from infer.adapters import check_adapter
+from infer.adapters import check_fit, convert_adapter
 from infer.quiet import quiet
 from prompts.render import Messages
 
@@ -28,8 +28,19 @@ class Checkpoint:
     adapter: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.adapter is not None:
-            check_adapter(self.adapter)
+        if self.lora is not None:
+            check_fit(self.lora, self.model, self._config)
+
+    @cached_property
+    def lora(self) -> Path | None:
+        """The adapter's folder as the engines apply it; of an adapter with another tool's names, a copy beside it with
+        the legal ones. ValueError for weights that no engine applies."""
+        if self.adapter is None:
+            return None
+        found = self.adapter.resolve()
+        if not found.is_dir():
+            raise ValueError(f"{self.adapter}: no such folder; --adapter takes a LoRA adapter's folder")
+        return convert_adapter(found, found.with_name(f"{found.name}-legal-{_folder_hash(found)[:8]}"))
 
     @cached_property
     def family(self) -> str:

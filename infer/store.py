@@ -156,7 +156,7 @@ class RunStore:
             folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError:
             raise ValueError(f"{folder}: is a file; --out is the directory of a run") from None
-        self._lock = _Lock(folder)
+        self._lock = Lock(folder)
         try:
             self._replies = folder / REPLIES
             self.repaired_bytes = _cut_torn_tail(self._replies)
@@ -186,14 +186,7 @@ class RunStore:
         path = self.folder / RUN
         samples = list(samples)
         if path.exists():
-            stored = read_run(self.folder)
-            differences = list(_differences(stored["config"], json.loads(json.dumps(config))))
-            if differences:
-                shown = "\n".join(f"  {name}: there {old!r}, now {new!r}" for name, old, new in differences)
-                raise ValueError(
-                    f"{self.folder} holds a run of another configuration:\n{shown}\n"
-                    "give another --out, or repeat the command of that run to resume it"
-                )
+            check_config(self.folder, config)
             self._refuse_to_shrink(samples)
         write_atomic(path, to_json({"config": config, **facts}, indent=1) + "\n")
         write_atomic(self.folder / SAMPLES, "".join(to_line(sample_record(sample)) for sample in samples))
@@ -253,7 +246,7 @@ class RunStore:
         return len(lines)
 
 
-class _Lock:
+class Lock:
     """One writer a run directory, across processes and inside one.
 
     A POSIX record lock: unlike flock it is not inherited by forked children, so an orphan of a killed run does not keep
@@ -297,6 +290,17 @@ def read_run(folder: Path) -> dict[str, Any]:
     if record is None or not isinstance(config, dict) or not isinstance(config.get("task", ""), str):
         raise ValueError(f"{path}: is no record of a run; it is damaged or was edited")
     return record
+
+
+def check_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raises ValueError, with every difference, when the run in `folder` has another configuration."""
+    changed = list(_differences(read_run(folder)["config"], json.loads(json.dumps(config))))
+    if changed:
+        shown = "\n".join(f"  {name}: there {old!r}, now {new!r}" for name, old, new in changed)
+        raise ValueError(
+            f"{folder} holds a run of another configuration:\n{shown}\n"
+            "give another --out, or repeat the command of that run to resume it"
+        )
 
 
 def _differences(old: Any, new: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:

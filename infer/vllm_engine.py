@@ -96,7 +96,7 @@ class VllmEngine:
         if checkpoint.adapter is not None:
             from vllm.lora.request import LoRARequest
 
-            self._adapter = LoRARequest("adapter", 1, str(checkpoint.adapter))
+            self._adapter = LoRARequest("adapter", 1, str(checkpoint.lora))
 
     def prompt(self, messages: Messages) -> str:
         """See `Engine.prompt`."""

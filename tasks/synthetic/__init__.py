@@ -9,11 +9,19 @@ Every emotion is a drawn face and a summed voice. Six of the seven come in pairs
 
 So what a model loses without sound, pictures or order is known in advance: see `IDEAL_ACCURACY`.
 
-`generate` writes a data set; `tasks.synthetic.clip` draws, changes and writes single clips (`draw_clip`, `variant`,
-`write_clip`).
+`generate` writes a data set, `generate_variant` its clips without one thing; `tasks.synthetic.clip` draws, changes and
+writes single clips (`draw_clip`, `variant`, `write_clip`).
 """
 
 from tasks.synthetic.benchmark import IDEAL_ACCURACY, SYNTHETIC, SYNTHETIC_COMPACT, compact_samples, samples
-from tasks.synthetic.folder import generate
+from tasks.synthetic.folder import generate, generate_variant
 
-__all__ = ["IDEAL_ACCURACY", "SYNTHETIC", "SYNTHETIC_COMPACT", "compact_samples", "generate", "samples"]
+__all__ = [
+    "IDEAL_ACCURACY",
+    "SYNTHETIC",
+    "SYNTHETIC_COMPACT",
+    "compact_samples",
+    "generate",
+    "generate_variant",
+    "samples",
+]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.synthetic.expressions import FACES, clip_camera, expression_tracks, speaker_look
 from tasks.synthetic.face import draw_face
+from tasks.synthetic.layout import VARIANTS, Variant
 from tasks.synthetic.voice import RATE, VOICES, draw_voice, speaker_throat
 
 FPS = 25
@@ -20,8 +20,6 @@ SECONDS = (0.5, 60.0)
 
 Frames = NDArray[np.uint8]
 Sound = NDArray[np.float32]
-Variant = Literal["muted", "blank", "frozen", "shuffled"]
-VARIANTS: tuple[Variant, ...] = ("muted", "blank", "frozen", "shuffled")
 
 
 def draw_clip(

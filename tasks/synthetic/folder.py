@@ -11,7 +11,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.synthetic.layout import ANNOTATIONS, CARRIERS, CLIPS, MANIFEST, VERSION, ClipPlan, annotation_columns
+from tasks.synthetic.layout import (
+    ANNOTATIONS,
+    CARRIERS,
+    CLIPS,
+    MANIFEST,
+    VERSION,
+    ClipPlan,
+    Variant,
+    annotation_columns,
+)
 
 PART = ".part"  # of a file that is being written, or whose writer was killed
 
@@ -66,6 +75,31 @@ def generate(
     return out
 
 
+def generate_variant(data: Path, kind: Variant, split: str) -> Path:
+    """Draw the clips of a split (train or test) of a generated data set again, without one thing (see
+    `tasks.synthetic.clip.variant`), and return their folder: what is read instead of `data/clips`.
+
+    Called again it draws only what is missing. Raises ValueError for a folder without a manifest of `generate`.
+    """
+    from tasks.synthetic.plan import plan
+
+    path = data / MANIFEST
+    if not path.is_file():
+        raise ValueError(f"{path} is missing; give the folder of a generated data set")
+    made = _read_manifest(path)
+    try:
+        plans = plan(*(made[name] for name in ("clips", "seed", "speakers", "contradict")))
+        size = made["size"]
+    except KeyError as error:
+        raise ValueError(f"{path} does not say {error}; generate the data set again") from None
+    out = data / f"{CLIPS}-{kind}"
+    for number, item in enumerate(plans):
+        clip = out / item.video_id / f"{item.clip_id}.mp4"
+        if item.split == split and not clip.is_file():
+            _render(item, clip, size, kind, number)
+    return out
+
+
 def annotation_table(plans: Sequence[ClipPlan]) -> str:
     """The text of annotations.csv."""
     buffer = io.StringIO()
@@ -83,8 +117,8 @@ def annotation_table(plans: Sequence[ClipPlan]) -> str:
     return buffer.getvalue()
 
 
-def _render(item: ClipPlan, path: Path, size: int) -> None:
-    from tasks.synthetic.clip import draw_clip, write_clip
+def _render(item: ClipPlan, path: Path, size: int, kind: Variant | None = None, number: int = 0) -> None:
+    from tasks.synthetic.clip import draw_clip, variant, write_clip
 
     frames, audio = draw_clip(
         item.label,
@@ -96,6 +130,8 @@ def _render(item: ClipPlan, path: Path, size: int) -> None:
         item.seconds,
         size,
     )
+    if kind is not None:
+        frames, audio = variant(frames, audio, kind, seed=number)
     write_clip(path, frames, audio)
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from tasks.labels import label_space
 
 VERSION = "1"  # of the generator and of the tasks: raise it with any change to what a seed draws
 ANNOTATIONS, MANIFEST, CLIPS = "annotations.csv", "manifest.json", "clips"
+
+# A clip without one thing: its sound, its pictures, their movement, their order.
+Variant = Literal["muted", "blank", "frozen", "shuffled"]
+VARIANTS: tuple[Variant, ...] = ("muted", "blank", "frozen", "shuffled")
 
 # What tells a label from its partner: the sound, the face, or the order of the frames. Neutral has no partner.
 CARRIERS = {

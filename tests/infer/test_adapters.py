@@ -173,6 +173,44 @@ def test_a_damaged_configuration(tmp_path: Path) -> None:
         check_fit(made, "any", DENSE)
 
 
+def base(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": "qwen2_5_omni", **DENSE}))
+    return folder
+
+
+def test_a_checkpoint_takes_an_adapter_of_another_tool(tmp_path: Path) -> None:
+    model = base(tmp_path / "base")
+    foreign = adapter(tmp_path / "foreign", module("layers.1.self_attn.q_proj", 8, 8, "base_model.model.model."))
+    lora = Checkpoint(str(model), foreign).lora
+    assert lora is not None
+    assert lora.parent == tmp_path
+    check_adapter(lora)
+    times = {path: path.stat().st_mtime_ns for path in lora.iterdir()}
+    assert Checkpoint(str(model), foreign).lora == lora
+    assert {path: path.stat().st_mtime_ns for path in lora.iterdir()} == times, "a copy that is there is taken"
+    adapter(foreign, module("layers.0.self_attn.q_proj", 8, 8, "base_model.model.model."))
+    assert Checkpoint(str(model), foreign).lora != lora, "another content, another copy"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_checkpoint_takes_a_legal_adapter_as_it_is(tmp_path: Path) -> None:
+    model, legal = base(tmp_path / "base"), adapter(tmp_path / "legal", layer(DENSE_LAYER))
+    assert Checkpoint(str(model), legal).lora == legal
+    assert Checkpoint(str(model)).lora is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "legal"]
+
+
+def test_a_checkpoint_refuses_an_adapter_of_another_base_and_none_at_all(tmp_path: Path) -> None:
+    model = str(base(tmp_path / "base"))
+    with pytest.raises(ValueError, match=r"is no adapter for .*base: it adapts layer 2"):
+        Checkpoint(model, adapter(tmp_path / "a", module("layers.2.self_attn.q_proj", 8, 8)))
+    with pytest.raises(ValueError, match="cannot be applied, such as 'thinker"):
+        Checkpoint(model, adapter(tmp_path / "b", {"thinker.visual.merger.lora_A.weight": (2, 8)}))
+    with pytest.raises(ValueError, match="no such folder; --adapter takes a LoRA adapter's folder"):
+        Checkpoint(model, tmp_path / "c")
+
+
 def test_a_cpu_takes_no_adapter_beside_experts(monkeypatch: pytest.MonkeyPatch) -> None:
     for family, refused in (("qwen3_omni_moe", True), ("qwen2_5_omni", False)):
         checkpoint = Checkpoint("any")

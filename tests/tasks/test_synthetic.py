@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from tasks.labels import label_space
-from tasks.synthetic import IDEAL_ACCURACY, SYNTHETIC, generate
-from tasks.synthetic.clip import VARIANTS, draw_clip, variant, write_clip
-from tasks.synthetic.layout import PARTNERS, go29, tier
+from tasks.synthetic import IDEAL_ACCURACY, SYNTHETIC, generate, generate_variant, samples
+from tasks.synthetic.clip import draw_clip, variant, write_clip
+from tasks.synthetic.layout import PARTNERS, VARIANTS, Variant, go29, tier
 from tasks.synthetic.plan import FINE_LABELS, plan, posterior
 from tasks.synthetic.sentences import EMOTIONAL, NEUTRAL
+from tasks.task import Root
 
 LABELS = label_space("basic7").labels
 CLIPS = 21
@@ -195,6 +196,44 @@ def test_an_interrupted_run_is_resumed_to_the_same_files(folder: Path, tmp_path:
         for top in (folder, tmp_path)
     ]
     assert digests[0] == digests[1]
+
+
+@pytest.mark.parametrize("kind", VARIANTS)
+def test_a_variant_of_the_folder_is_the_same_clips_without_one_thing(kind: Variant, tmp_path: Path) -> None:
+    data = generate(tmp_path, clips=6, seed=1, speakers=3, size=SIZE)
+    media = generate_variant(data, kind, "test")
+    there = {path.relative_to(media) for path in media.rglob("*.mp4")}
+    assert there == {sample.media[0].path.relative_to(data / "clips") for sample in samples(Root(data), "test")}
+    assert media.parent == data
+    for name in there:
+        (frames, sound), (before, heard) = decoded(media / name), decoded(data / "clips" / name)
+        assert frames.shape == before.shape
+        assert (np.abs(sound).max() < 1e-3) == (kind == "muted")
+        assert (frames.std() < 3) == (kind == "blank")
+        moves = [np.abs(np.diff(each.astype(int), axis=0)).mean() for each in (frames, before)]
+        assert (moves[0] < 0.5 * moves[1]) == (kind in ("blank", "frozen"))
+        if kind != "muted":
+            assert np.abs(sound - heard).max() < 1e-6
+        if kind in ("muted", "shuffled"):
+            lost = np.abs(np.sort(frames, 0).astype(int) - np.sort(before, 0)).mean()
+            assert lost < 4, "the same pictures, in whatever order"
+    times = {path: path.stat().st_mtime_ns for path in media.rglob("*.mp4")}
+    assert generate_variant(data, kind, "test") == media
+    assert {path: path.stat().st_mtime_ns for path in media.rglob("*.mp4")} == times
+
+
+def decoded(path: Path) -> tuple[Any, Any]:
+    import av
+
+    with av.open(str(path)) as container:
+        frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    with av.open(str(path)) as container:
+        return frames, np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+
+
+def test_a_variant_needs_a_generated_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is missing; give the folder of a generated data set"):
+        generate_variant(tmp_path, "muted", "test")
 
 
 def test_the_manifest_names_what_was_generated(folder: Path) -> None:
