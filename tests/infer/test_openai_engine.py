@@ -13,15 +13,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from infer.engine import EngineError, Request, Sampling
 from infer.media import load_clip
 from infer.openai_engine import UNTOLD, Endpoint, EndpointOptions, OpenAIEngine
 from infer.run import InferConfig, run
-from infer.store import REPLIES
+from infer.store import REPLIES, read_replies
+from infer.stream.modes import StreamOptions
 from prompts.schema import schema
 from tasks.labels import label_space
+from tasks.synthetic.long import generate_long
 from tasks.task import Media, MediaOptions, OneOf
 from tests.infer.clips import write_video
 
@@ -138,12 +141,40 @@ def test_one_failure_costs_no_neighbour(server: Server, clip_file: Path) -> None
     server.answer = answer
     bad: Any = [{"role": "user", "content": [{"type": "text", "text": "bad"}]}]
     asked = [request("a", clip_file), request("b", clip_file, messages=bad), request("c", clip_file)]
-    part = Media("video", clip_file, 0.2, 0.8)
-    asked.append(request("d", clip_file, media=(part,)))
     found = {reply.id: reply for reply in engine(server, concurrency=2).generate(asked, Sampling("free"))}
     assert found["a"].text == found["c"].text == "Joy"
     assert "the clip is too long" in str(found["b"].error)
-    assert "whole files" in str(found["d"].error)
+
+
+def test_of_a_part_of_a_file_what_is_fed_is_sent(server: Server, tmp_path: Path) -> None:
+    part = Media("video", write_video(tmp_path / "clip.mp4", seconds=6.0), 1.5, 4.5)
+    clip = load_clip(part, SMALL, 28)
+    asked = request("a", part.path, media=(part,), clips=(clip,))
+    (reply,) = engine(server).generate([asked], Sampling("free"))
+    assert reply.error is None
+    video = server.seen[0]["messages"][0]["content"][0]["video_url"]["url"]
+    sent = tmp_path / "sent.mp4"
+    sent.write_bytes(base64.b64decode(video.removeprefix("data:video/mp4;base64,")))
+    found = load_clip(Media("video", sent), SMALL, 28)
+    assert found.frames is not None
+    assert clip.frames is not None
+    assert found.frames.shape == clip.frames.shape
+    assert np.abs(found.frames.astype(int) - clip.frames).mean() < 6, "what H.264 leaves of them"
+    assert found.fps == pytest.approx(clip.fps, rel=0.01)
+    assert found.audio_s == pytest.approx(3.0, abs=0.1)
+
+
+def test_long_clips_are_asked_about_in_parts(server: Server, tmp_path: Path) -> None:
+    data = generate_long(tmp_path / "data", [12], seed=3, size=64)
+    options = StreamOptions(mode="windows", window_s=6.0, overlap_s=1.0)
+    endpoint = EndpointOptions(base_url=server.url, retries=0)
+    config = InferConfig("synthetic-stream", data, engine="openai", model="m", out=tmp_path / "run", endpoint=endpoint)
+    server.answer = lambda body, count: (200, completion('{"summary": null, "utterances": []}'))
+    assert run(dataclasses.replace(config, stream=options)) == 0
+    places = [reply.part["media_s"] for reply in read_replies(tmp_path / "run") if reply.part]
+    assert len(places) == len(server.seen) > 2
+    videos = {body["messages"][0]["content"][0]["video_url"]["url"] for body in server.seen}
+    assert len(videos) == len(places)
 
 
 def test_a_full_queue_is_waited_for(server: Server, clip_file: Path) -> None:
