@@ -46,9 +46,9 @@ BUDGET = Budget()
 EPOCHS: int | None = None  # as the recipe says
 # What is taken from a clip, what is then left to go by (see IDEAL_ACCURACY), and how to say it.
 LOSSES: dict[Variant, tuple[str, str]] = {
-    "muted": ("vt", "without sound"),
-    "frozen": ("frozen", "without movement: the middle frame throughout"),
-    "shuffled": ("shuffled", "without order: frames shuffled"),
+    "muted": ("vt", "after, sound muted"),
+    "frozen": ("frozen", "after, frames frozen"),
+    "shuffled": ("shuffled", "after, frames shuffled"),
 }
 GUESSES = "The tiny model's weights are random: its accuracy is that of guessing (1 of 7 labels)."
 
@@ -89,59 +89,57 @@ def run(config: DemoConfig) -> int:
         say(f"building a tiny {config.family} checkpoint" + (" and teaching it to see and to hear" if trains else ""))
         name = f"tiny-{config.family}{'-pretrained' if trains else ''}"
         model = str(build_tiny(config.out / name, config.family, pretraining=BUDGET if trains else None))
-    runs = config.out / "runs" / f"{Path(model).name}-{clips}"
-    asked = InferConfig("synthetic", data, model=model, out=runs, clip=PIXELS, split="test" if trains else None)
+    runs = config.out / "runs"
+    split = "test" if trains else None
     say(f"asking {Path(model).name} about each clip{' of the test speakers' if trains else ''}, through vLLM")
-    code = _apart(asked)
-    if code <= 1 and trains:
-        return max(code, _learn_and_ask(asked, runs, say))
+    asked = InferConfig("synthetic", data, model=model, clip=PIXELS, split=split)
+    if trains:
+        return _before_and_after(asked, runs, str(clips), say)
+    run = runs / f"{Path(model).name}-{clips}"
+    code = _apart(replace(asked, out=run))
     if code <= 1:
         say("reading and scoring the replies")
-        code = max(code, run_eval(EvalConfig((runs,))))
+        code = max(code, run_eval(EvalConfig((run,))))
         if config.model is None:
             print(GUESSES)
-        say(f"done; look at {runs / 'report.html'}")
+        say(f"done; look at {run / 'report.html'}")
     return code
 
 
-def _learn_and_ask(before: InferConfig, runs: Path, say: Callable[[str], None]) -> int:
-    """Fine-tunes the model that was asked (run directory `runs`) and asks again: the same clips, then clips that lost
-    something."""
-    training = runs.with_name(f"{runs.name}-finetune")
+def _before_and_after(asked: InferConfig, runs: Path, name: str, say: Callable[[str], None]) -> int:
+    """Asks the model, fine-tunes it and asks again: the same clips, then clips that lost something."""
+    before, after, training = (runs / f"{stage}-{name}" for stage in ("before", "after", "finetune"))
+    code = _apart(replace(asked, out=before))
+    if code > 1:
+        return code
     say("training a LoRA adapter on the train speakers")
     if not (training / CARD).is_file():
         resume = (training / RUN).is_file()
-        recipe = FinetuneConfig(RECIPE, training, resume, model=before.model, data=before.data, epochs=EPOCHS)
-        code = run_finetune(recipe)
+        recipe = FinetuneConfig(RECIPE, training, resume, model=asked.model, data=asked.data, epochs=EPOCHS)
+        code = max(code, run_finetune(recipe))
         if code > 1:
             return code
-    lora = runs.with_name(f"{runs.name}-lora")
-    after = replace(before, adapter=training / ADAPTER, out=lora)
-    say("asking again, with the adapter")
-    code = _apart(after)
-    losses: dict[Variant, Path] = {}
-    for kind in LOSSES:
+    tuned = replace(asked, adapter=training / ADAPTER)
+    losses = {kind: after.with_name(f"{after.name}-{kind}") for kind in LOSSES}
+    for kind, out in ((None, after), *losses.items()):
+        say("asking again, with the adapter" + (f", clips {kind}" if kind else ""))
+        media = generate_variant(asked.data, kind, "test") if kind else None
+        code = max(code, _apart(replace(tuned, media=media, out=out)))
         if code > 1:
             return code
-        say(f"asking about the same clips, {kind}")
-        media = generate_variant(before.data, kind, "test")
-        losses[kind] = lora.with_name(f"{lora.name}-{kind}")
-        code = max(code, _apart(replace(after, media=media, out=losses[kind])))
-    if code > 1:
-        return code
     say("reading and scoring the replies")
-    table = _accuracies(runs, lora, losses)
-    code = max(code, run_eval(EvalConfig((lora, runs))))
+    table = _accuracies(before, after, losses)
+    code = max(code, run_eval(EvalConfig((before, after))))
     Console().print(table)
-    say(f"done; look at {lora / 'report.html'}")
+    say(f"done; look at {before / 'report.html'}, which shows before and after")
     return code
 
 
-def _accuracies(runs: Path, lora: Path, losses: dict[Variant, Path]) -> Table:
+def _accuracies(before: Path, after: Path, losses: dict[Variant, Path]) -> Table:
     """What the adapter taught, and what it goes by: accuracy beside the best that can be reached."""
-    whole = evaluate(lora).scores
-    rows = [("whole clips, before", evaluate(runs).scores, ALL, 1.0), ("whole clips", whole, ALL, 1.0)]
-    rows += [("… with a transcript that contradicts", whole, "transcript_kind=contradicts", 1.0)]
+    whole = evaluate(after).scores
+    rows = [("before", evaluate(before).scores, ALL, 1.0), ("after", whole, ALL, 1.0)]
+    rows += [("after, transcript contradicts", whole, "transcript_kind=contradicts", 1.0)]
     for kind, run in losses.items():
         given, name = LOSSES[kind]
         rows.append((name, evaluate(run).scores, ALL, IDEAL_ACCURACY[given]))

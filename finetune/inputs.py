@@ -15,7 +15,7 @@ from infer.checkpoint import Checkpoint
 from infer.feed import Question
 from infer.media import SAMPLE_RATE, Clip
 from infer.quiet import quiet
-from prompts.render import Messages
+from prompts.render import Messages, plain
 from tasks.task import Sample
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ class Processor:
         self.checkpoint = checkpoint
         self._processor: Any = AutoProcessor.from_pretrained(checkpoint.model)
         self.tokenizer: Any = self._processor.tokenizer
+
+    def settings(self) -> list[Any]:
+        """How features are made of pictures and sound: sizes, means, mel bands."""
+        return [self._processor.video_processor.to_dict(), self._processor.feature_extractor.to_dict()]
 
     def features(self, clip: Clip) -> dict[str, Any]:
         """The tensors that the towers take for one clip, as the thinker's forward calls them; of a clip without
@@ -106,8 +110,9 @@ class Processor:
         return {"qwen2_5_omni": 25, "qwen3_omni_moe": 13.0}[self.checkpoint.family]
 
     def reply(self, text: str, messages: Messages) -> list[int]:
-        """Token ids of a reply and of the token that ends it in the chat template."""
-        ids: list[int] = self.tokenizer(text)["input_ids"]
+        """Token ids of a reply and of the token that ends it in the chat template. What looks like a special token in
+        a data cell is none."""
+        ids: list[int] = self.tokenizer(plain(text))["input_ids"]
         return [*ids, self.end_token(messages)]
 
     def end_token(self, messages: Messages) -> int:

@@ -22,14 +22,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from finetune.log import check_trackers
 from finetune.recipe import Recipe, check, find, load, record, shipped
-from infer.store import RUN, Lock, check_config, to_json, to_line, write_atomic
+from infer.store import RUN, Lock, check_config, read_run, to_json, to_line, write_atomic
 from infer.versions import check_versions, installed
+
+if TYPE_CHECKING:
+    from finetune.session import Session
 
 LEFT_OUT, CARD = "left_out.jsonl", "card.md"
 
@@ -89,8 +92,12 @@ OVERRIDES = {
 }
 
 
-# What a resumed run may change: how it goes about it, not what is learned.
-FREE = ("run",)
+# What a resumed run may change: how it goes about it, not what is learned (a table, or keys of one).
+FREE: dict[str, tuple[str, ...]] = {
+    "run": (),
+    "model": ("checkpointing", "attention"),
+    "validation": ("batch", "max_tokens"),
+}
 
 
 def run(config: FinetuneConfig) -> int:
@@ -129,7 +136,7 @@ def fit(recipe: Recipe, folder: Path, *, resume: bool = False) -> int:
     """
     with held(folder):
         check_trackers(recipe.run.track)
-        begin(recipe, folder, resume=resume)
+        check_recipe(recipe, folder, resume=resume)
         from finetune.card import write_card
         from finetune.model import adapted_modules, describe_modules
         from finetune.session import open_session
@@ -144,8 +151,7 @@ def fit(recipe: Recipe, folder: Path, *, resume: bool = False) -> int:
         )
         session.say(f"adapted modules:\n{describe_modules(adapted_modules(session.model))}")
         if is_main():
-            left = [to_line({"id": name, "reason": reason}) for name, reason in chosen.left_out]
-            write_atomic(folder / LEFT_OUT, "".join(left))
+            begin(session)
         try:
             progress = train(session, resume=resume)
         except KeyboardInterrupt:
@@ -177,17 +183,47 @@ def held(folder: Path) -> Iterator[None]:
             lock.release()
 
 
-def begin(recipe: Recipe, folder: Path, *, resume: bool) -> None:
-    """Writes run.json, or checks that the run found there has the same recipe; ValueError shows every difference."""
-    path = folder / RUN
-    config = {"stage": "finetune", **{name: part for name, part in record(recipe).items() if name not in FREE}}
-    if not is_main():
-        return
-    if path.exists():
-        check_config(folder, config)
+def check_recipe(recipe: Recipe, folder: Path, *, resume: bool) -> None:
+    """Whether the run directory can take this run; ValueError where it holds another one, with every difference, and
+    where it is to be resumed or not."""
+    if (folder / RUN).exists():
+        check_config(folder, configuration(recipe))
         if not resume:
             raise ValueError(f"{folder} holds this run already; give --resume to go on with it, or another --out")
     elif resume and any(folder.glob("checkpoints/*")):
         raise ValueError(f"{folder}: has checkpoints but no {RUN}; it is damaged, give another --out")
-    facts = {"run": record(recipe)["run"], "versions": installed(), "command": sys.argv[1:]}
-    write_atomic(path, to_json({"config": config, **facts}, indent=1) + "\n")
+
+
+def configuration(recipe: Recipe) -> dict[str, Any]:
+    """What makes two runs the same one."""
+    found: dict[str, Any] = {"stage": "finetune"}
+    for table, part in record(recipe).items():
+        free = FREE.get(table)
+        if free is None or free:
+            found[table] = {key: value for key, value in part.items() if key not in (free or ())}
+    return found
+
+
+def begin(session: Session) -> None:
+    """Writes run.json and left_out.jsonl, once everything that they name was read.
+
+    Raises ValueError when the run that is resumed learned from other samples, or on another base model.
+    """
+    from finetune.card import data_hash
+
+    path, recipe, chosen = session.folder / RUN, session.recipe, session.chosen
+    learned = {
+        "learned_from": len(chosen.train),
+        "held_out": len(chosen.held_out),
+        "hash": data_hash([*chosen.train, *chosen.held_out], chosen.replies),
+        "base": session.maker.model_identity()["content"],
+    }
+    if path.exists() and (before := read_run(session.folder).get("learned")) != learned:
+        raise ValueError(
+            f"{session.folder}: its data or its base model changed since it was begun (there {before}, now {learned}); "
+            "bring them back to go on, or begin anew with another --out"
+        )
+    left = [to_line({"id": name, "reason": reason}) for name, reason in chosen.left_out]
+    write_atomic(session.folder / LEFT_OUT, "".join(left))
+    facts = {"run": record(recipe)["run"], "versions": installed(), "command": sys.argv[1:], "learned": learned}
+    write_atomic(path, to_json({"config": configuration(recipe), **facts}, indent=1) + "\n")

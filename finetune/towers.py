@@ -2,14 +2,15 @@
 
 The towers are frozen, so from the second look at a clip on there is nothing to decode and nothing to encode: the
 vectors are read back, the same to the last bit. A file is named by everything that decides its content (the clip's
-bytes, its time range, the media options, the towers' weights, the number type), so runs, machines and processes may
-share a folder: whoever is first writes it, whole or not at all.
+bytes, its time range, the media options, the towers' weights and settings, the number type), so runs, machines and
+processes may share a folder: whoever is first writes it, whole or not at all.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import uuid
 from collections import deque
@@ -50,7 +51,7 @@ class Towers:
         self._factor = processor.checkpoint.factor
         self._folder = folder
         self._files: dict[Media, Path] = {}
-        self._weights = digest([weights_hash(thinker), processor.checkpoint.family]) if folder else ""
+        self._towers = digest([weights_hash(thinker), *_settings(thinker, processor)]) if folder else ""
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -90,9 +91,19 @@ class Towers:
         # Interleaving changes where the vectors go, not what they are.
         options = dataclasses.asdict(dataclasses.replace(self._options, audio_in_video=False))
         content = [medium.kind, content_hash(medium.path), medium.start_s, medium.end_s]
-        key = digest([FORMAT, content, options, self._factor, self._weights])
+        key = digest([FORMAT, content, options, self._factor, self._towers])
         self._files[medium] = self._folder / key[:2] / f"{key}.safetensors"
         return self._files[medium]
+
+
+def _settings(thinker: Any, processor: Processor) -> list[Any]:
+    """What shapes the towers' outputs beside their weights: family, configuration, and how features are made."""
+    config = thinker.config
+    parts = [config.vision_config.to_dict(), config.audio_config.to_dict(), *processor.settings()]
+    # Names with an underscore say where and how it was loaded, not what it computes.
+    aside = ("transformers_version", "dtype")
+    kept = [{name: part[name] for name in part if name[0] != "_" and name not in aside} for part in parts]
+    return [processor.checkpoint.family, *json.loads(json.dumps(kept, default=str))]
 
 
 def _grid_seconds(clip: Clip) -> float:

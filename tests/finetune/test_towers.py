@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -118,6 +119,26 @@ def test_the_key_names_everything_that_decides(sessions: dict[str, Session], tmp
         name(loaded(sessions["qwen3_omni_moe"], tmp_path), medium),
     ]
     assert len(set(names)) == len(names)
+
+
+def test_a_file_is_named_by_the_settings_of_the_towers_and_not_by_their_folder(
+    sessions: dict[str, Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = sessions["qwen2_5_omni"]
+    medium = session.chosen.train[0].media[0]
+    copy = Path(shutil.copytree(session.processor.checkpoint.model, tmp_path / "copy"))
+    moved = Checkpoint(str(copy))
+    thinker = load_thinker(moved, session.recipe.model, "cpu")
+    name = loaded(session, tmp_path)._file(medium)
+    assert name == Towers(thinker, Processor(moved), SMALL, tmp_path)._file(medium)
+    names = {name}
+    settings = json.loads((copy / "processor_config.json").read_text())
+    settings["video_processor"]["image_mean"] = [0.5, 0.5, 0.5]
+    (copy / "processor_config.json").write_text(json.dumps(settings))
+    names.add(Towers(thinker, Processor(Checkpoint(str(copy))), SMALL, tmp_path)._file(medium))
+    monkeypatch.setattr(thinker.config.audio_config, "n_window", 100)
+    names.add(Towers(thinker, Processor(moved), SMALL, tmp_path)._file(medium))
+    assert len(names) == 3
 
 
 def test_the_weights_of_the_towers_alone_are_hashed(sessions: dict[str, Session]) -> None:
