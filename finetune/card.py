@@ -72,7 +72,7 @@ def gather(session: Session, progress: Progress, seconds: float) -> dict[str, An
 
 def data_hash(samples: Iterable[Sample], replies: dict[str, str]) -> str:
     """SHA-256 over what is learned: ids, transcripts, languages and replies."""
-    return digest([[sample.id, sample.text, sample.language, replies[sample.id]] for sample in samples])
+    return digest([[sample.id, sample.text, sample.language, replies.get(sample.id)] for sample in samples])
 
 
 def _hardware(session: Session) -> dict[str, Any]:

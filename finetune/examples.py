@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.inputs import Encoded, Processor, dropped, question_for
@@ -19,10 +20,10 @@ from finetune.samples import Chosen
 from finetune.targets import confidence_of
 from finetune.towers import Prepared, Towers, ahead
 from infer.checkpoint import Checkpoint
-from infer.engine import Sampling
 from infer.feed import Question
 from infer.media import MediaError
-from prompts.schema import schema
+from infer.run import InferConfig
+from infer.run import make_question as question_of
 from tasks.task import Sample
 
 if TYPE_CHECKING:
@@ -50,27 +51,30 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A sample with its media prepared by a worker; `drop` names what is left out of it this time."""
+    """A sample with its media prepared by a worker; the epoch draws which modalities are left out (None: none)."""
 
     sample: Sample
     media: tuple[Prepared, ...]
-    drop: frozenset[str] = frozenset()
+    epoch: int | None = None
 
 
 def make_question(recipe: Recipe, chosen: Chosen, checkpoint: Checkpoint) -> Question:
-    """What is the same for all questions of the run; the same as `omnimer infer` would ask."""
-    return Question(
-        task=chosen.task,
-        template=chosen.template,
-        transcript=recipe.data.transcript,
-        system=recipe.data.system,
-        options=recipe.clip,
-        sampling=Sampling("free"),
-        schema=schema(chosen.task.answer),
-        choice=None,
-        model=checkpoint.identity(),
-        factor=checkpoint.factor,
+    """What is the same for all questions of the run, made by `omnimer infer` itself from the options of the recipe.
+
+    Raises ValueError for a way to divide clips where the task asks for no timeline.
+    """
+    data = recipe.data
+    asked = InferConfig(
+        data.task,
+        data.folder or Path(),
+        template=data.template or None,
+        transcript=data.transcript,
+        system=data.system,
+        decode="free",
+        clip=recipe.clip,
+        stream=recipe.stream,
     )
+    return question_of(asked, chosen.task, checkpoint)
 
 
 class Maker:
@@ -92,8 +96,7 @@ class Maker:
 
     def wait(self, sample: Sample, epoch: int | None = None) -> Waiting:
         """Prepares the media of a sample; `epoch` draws which modalities are left out (None: none)."""
-        drop = frozenset[str]() if epoch is None else drop_of(sample, epoch, self._recipe)
-        return Waiting(sample, tuple(self._towers.prepare(medium) for medium in sample.media), drop)
+        return Waiting(sample, tuple(self._towers.prepare(medium) for medium in sample.media), epoch)
 
     def encoded(self, waiting: Waiting) -> tuple[Encoded, ...]:
         """The vectors of a sample's media, whole."""
@@ -103,10 +106,11 @@ class Maker:
         """The example of a sample; with `learn` False the question alone."""
         import torch
 
-        sample, drop = waiting.sample, waiting.drop
-        media = tuple(
-            dropped(one, video="video" not in drop, audio="audio" not in drop) for one in self.encoded(waiting)
-        )
+        sample, media = waiting.sample, self.encoded(waiting)
+        drop = frozenset[str]()
+        if waiting.epoch is not None:
+            drop = drop_of(sample, waiting.epoch, self._recipe, media)
+        media = tuple(dropped(one, video="video" not in drop, audio="audio" not in drop) for one in media)
         question = without(self._question, drop)
         messages = question_for(question, sample, media)
         tokens = self._processor.tokens(messages, media, interleave=question.options.audio_in_video)
@@ -138,16 +142,14 @@ def without(question: Question, drop: frozenset[str]) -> Question:
     return dataclasses.replace(question, options=options, transcript=question.transcript and "transcript" not in drop)
 
 
-def drop_of(sample: Sample, epoch: int, recipe: Recipe) -> frozenset[str]:
+def drop_of(sample: Sample, epoch: int, recipe: Recipe, media: Sequence[Encoded]) -> frozenset[str]:
     """What is left out of a sample in an epoch: drawn by seed, epoch and id alone, so the same after a resume.
 
-    Where nothing would be left, nothing is left out.
+    `media`: what its media turned out to hold. Where nothing would be left, nothing is left out.
     """
     options = recipe.options
-    there = set()
-    if recipe.clip.video and any(medium.kind == "video" for medium in sample.media):
-        there.add("video")
-    if recipe.clip.audio and sample.media:
+    there = {"video"} if any(one.video is not None for one in media) else set()
+    if any(one.audio is not None for one in media):
         there.add("audio")
     if recipe.data.transcript and sample.text:
         there.add("transcript")
@@ -191,14 +193,24 @@ def media_failures(samples: Sequence[Sample], maker: Maker, threads: int, tick: 
     def attempt(sample: Sample) -> Waiting | str:
         try:
             return maker.wait(sample)
-        except MediaError as error:
+        except (MediaError, ValueError, RuntimeError) as error:
             return f"media: {error}"
 
     failures: dict[str, str] = {}
     for sample, found in zip(samples, ahead(samples, attempt, threads, 2 * threads), strict=True):
-        if isinstance(found, str):
-            failures[sample.id] = found
-        else:
-            maker.encoded(found)
-        tick(isinstance(found, str))
+        reason = found if isinstance(found, str) else _unusable(found, maker)
+        if reason:
+            failures[sample.id] = reason
+        tick(bool(reason))
     return failures
+
+
+def _unusable(waiting: Waiting, maker: Maker) -> str:
+    """Puts a sample's media through the towers; why they cannot be used, "" where they can."""
+    try:
+        media = maker.encoded(waiting)
+    except (ValueError, RuntimeError) as error:  # of this clip alone, such as one too long for the memory
+        return f"media: {waiting.sample.media[0].path}: {error}"
+    if media and all(one.video is None and one.audio is None for one in media):
+        return "media: nothing of it is fed (no sound track, and no pictures are asked for)"
+    return ""

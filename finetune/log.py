@@ -11,6 +11,7 @@ from typing import Any
 
 from finetune.plan import Step
 from finetune.recipe import Recipe, record
+from finetune.state import Progress
 from infer.progress import LOG_EVERY_S
 from infer.store import read_lines, to_json, to_line, write_atomic
 
@@ -33,10 +34,10 @@ def check_trackers(names: tuple[str, ...]) -> list[str]:
 
 
 class Log:
-    """The log of a run. Use it as a context manager. `after`: the steps done; what was logged of later ones is cut off,
-    they will be done again."""
+    """The log of a run. Use it as a context manager. `done`: how far the run is; what was logged of later steps and
+    validations is cut off, they will be done again."""
 
-    def __init__(self, folder: Path, recipe: Recipe, after: int, total: int, *, enabled: bool) -> None:
+    def __init__(self, folder: Path, recipe: Recipe, done: Progress, total: int, *, enabled: bool) -> None:
         self._file = folder / FILE
         self._enabled = enabled
         self._total = total
@@ -44,7 +45,8 @@ class Log:
         self._trackers = check_trackers(recipe.run.track) if enabled else []
         self._handles: list[Any] = []
         if enabled:
-            kept = [line for line in read_lines(self._file) if line["step"] <= after] if self._file.exists() else []
+            kept = (line for line in curve(folder) if line["step"] <= done.step)
+            kept = (line for line in kept if "validation" not in line or line["epoch"] <= done.validated)
             write_atomic(self._file, "".join(map(to_line, kept)))
             self._handles = [_open(name, folder, recipe) for name in self._trackers]
 

@@ -8,25 +8,31 @@ to 16 bits, so its answers differ a little from those of base and adapter apart.
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import shutil
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from infer.adapters import WEIGHTS, check_adapter, check_fit, convert_adapter, read_config
+from infer.adapters import (
+    base_model,
+    check_adapter,
+    check_config,
+    expert_count,
+    read_config,
+    read_weights,
+    scale,
+    shown,
+)
+from infer.checkpoint import Checkpoint
 from infer.progress import Progress
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 PREFIX = "base_model.model."
-# Features whose adapters are more than B @ A.
-REFUSED = ("use_dora", "lora_bias", "rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,81 +62,54 @@ class Update:
 def merge(adapter: Path, out: Path, model: str | None = None) -> Path:
     """Merges an adapter into its base model (`model`, or the one that the adapter names) and returns `out`.
 
-    Raises ValueError for an adapter with names or features that cannot be merged, for another base model, for a base
-    without safetensors files, and when `out` exists.
+    Raises ValueError for an adapter that is no plain LoRA or has names that cannot be converted, for another base
+    model, for a base without safetensors files, or stored in fewer than 16 bits, and when `out` exists.
     """
     if out.exists():
         raise ValueError(f"{out} exists; give --out a folder that is not there yet")
+    name = model or base_model(adapter)
+    if not name:
+        raise ValueError(f"{adapter}: names no base model; give its folder or hub name with --model")
+    base = Checkpoint(name, adapter)
+    updates = {} if base.lora is None else read_updates(base.lora)
     work = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}")
     work.mkdir(parents=True)
     try:
-        legal = convert_adapter(adapter, work / "adapter")
-        config = read_config(legal)
-        odd = [name for name in REFUSED if config.get(name)]
-        if odd:
-            raise ValueError(f"{adapter}: {odd[0]} is set; plain LoRA alone can be merged here")
-        name = model or str(config.get("base_model_name_or_path") or "")
-        base = _weights_folder(name)
-        settings = _config(base)
-        check_fit(legal, name, settings)
-        _write(base, work / "model", read_updates(legal), int(_text(settings).get("num_experts") or 0))
-        (work / "model").replace(out)
+        _write(base.whole(), work, updates, expert_count(base.text))
+        work.replace(out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return out
 
 
 def read_updates(adapter: Path) -> dict[str, Update]:
-    """Module name in the full model -> its update, of an adapter with legal names."""
-    from safetensors.torch import load_file
-
+    """Module name in the full model -> its update, of an adapter with legal names; ValueError for one that is no plain
+    LoRA, or has values that are not finite."""
+    check_config(adapter)
     check_adapter(adapter)
-    config = read_config(adapter)
-    weights = load_file(str(adapter / WEIGHTS))
-    updates = {}
-    for name, a in weights.items():
-        if name.endswith(".lora_A.weight"):
-            module = name.removeprefix(PREFIX).removesuffix(".lora_A.weight")
-            b = weights[name.replace(".lora_A.", ".lora_B.")]
-            rank = config["r"]
-            scale = config["lora_alpha"] / (math.sqrt(rank) if config.get("use_rslora") else rank)
-            updates[module] = Update(a, b, scale)
-    return updates
-
-
-def _config(base: Path) -> dict[str, Any]:
-    try:
-        config: dict[str, Any] = json.loads((base / "config.json").read_bytes())
-    except (ValueError, OSError):
-        raise ValueError(f"{base}: no config.json that can be read there; a checkpoint folder was expected") from None
-    return config
-
-
-def _text(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The language model's part of config.json."""
-    found: Mapping[str, Any] = (settings.get("thinker_config") or {}).get("text_config") or {}
-    return found
+    factor, weights = scale(read_config(adapter)), dict(read_weights(adapter))
+    halves = {name: name.removesuffix(".lora_A.weight") for name in weights if name.endswith(".lora_A.weight")}
+    return {
+        module.removeprefix(PREFIX): Update(weights[a], weights[f"{module}.lora_B.weight"], factor)
+        for a, module in halves.items()
+    }
 
 
 def _write(base: Path, out: Path, updates: Mapping[str, Update], experts: int) -> None:
     """Copies a checkpoint folder, with the updates added to its weights; ValueError when one finds no weight."""
-    from safetensors import safe_open
     from safetensors.torch import save_file
 
     shards = sorted(base.glob("*.safetensors"))
     if not shards:
         raise ValueError(f"{base}: holds no .safetensors file; the weights to merge into were looked for there")
-    out.mkdir()
     applied: set[str] = set()
     with Progress(len(shards), "files") as progress:
         for shard in shards:
-            with safe_open(str(shard), framework="pt") as stream:
-                metadata = stream.metadata()
-                tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118  it is no mapping
+            tensors, metadata = _read_shard(shard)
             for name, tensor in tensors.items():
                 found = update_of(name, updates, experts)
                 if found is not None:
-                    tensors[name] = (tensor.float() + found[1]).to(tensor.dtype).contiguous()
+                    tensors[name] = _add(tensor, found[1], f"{shard}: {name}")
                     applied.add(found[0])
             save_file(tensors, str(out / shard.name), metadata=metadata)
             progress.advance()
@@ -142,7 +121,34 @@ def _write(base: Path, out: Path, updates: Mapping[str, Update], experts: int) -
             shutil.copy2(path, out / path.name)
 
 
-_EXPERT = re.compile(r"(.*\.mlp\.experts)\.(\d+)\.(gate_proj|up_proj|down_proj)\.weight")
+def _read_shard(path: Path) -> tuple[dict[str, Tensor], dict[str, str] | None]:
+    """The tensors of a weight file, by name, and what stands in its metadata."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as stream:
+            return {name: stream.get_tensor(name) for name in stream.keys()}, stream.metadata()  # noqa: SIM118  no mapping
+    except SafetensorError as error:
+        raise ValueError(f"{path}: is damaged ({shown(str(error))}); get the checkpoint again") from None
+
+
+def _add(tensor: Tensor, delta: Tensor, name: str) -> Tensor:
+    """tensor + delta in the tensor's type; ValueError where it has another shape, holds packed numbers, or the sum
+    leaves its type's range."""
+    if tensor.shape != delta.shape or not tensor.is_floating_point() or tensor.element_size() < 2:
+        raise ValueError(
+            f"{name} is {tensor.dtype} of shape {tuple(tensor.shape)}; 16 or 32 bits and {tuple(delta.shape)} were "
+            "expected: merge into the checkpoint that is not quantised"
+        )
+    total = (tensor.float() + delta).to(tensor.dtype).contiguous()
+    if not total.isfinite().all():
+        raise ValueError(
+            f"{name}: with the adapter it is not finite in {tensor.dtype}; adapter or checkpoint is damaged"
+        )
+    return total
+
+
+_EXPERT = re.compile(r"(.*\.mlp\.experts)\.(\d{1,4})\.(gate_proj|up_proj|down_proj)\.weight")
 _FUSED = re.compile(r"(.*\.mlp\.experts)\.(gate_up_proj|down_proj)")
 
 
@@ -160,22 +166,8 @@ def update_of(name: str, updates: Mapping[str, Update], experts: int) -> tuple[s
         return None
     if found.re is _FUSED:
         return module, updates[module].of_experts(experts)
+    if int(found[2]) >= experts:
+        raise ValueError(f"{name}: config.json of the model says num_experts {experts}; the checkpoint is damaged")
     delta = updates[module].of_experts(experts, int(found[2]))[0]
     half = delta.shape[0] // 2
     return module, {"gate_proj": delta[:half], "up_proj": delta[half:], "down_proj": delta}[found[3]]
-
-
-def _weights_folder(model: str) -> Path:
-    """The folder of a checkpoint with all its files; a hub name is downloaded, or found in the cache."""
-    if model and Path(model).is_dir():
-        return Path(model)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(model))
-    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
-        raise ValueError(
-            f"base model {model!r} is no local folder and cannot be had from the hub ({type(error).__name__}); "
-            "give its folder with --model"
-        ) from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from infer.stream.modes import Mode, StreamOptions
+from infer.stream.parts import ONE_UTTERANCE
 from tasks.select import check_at_least
 from tasks.task import MediaOptions
 
@@ -67,6 +70,19 @@ class DataPart:
     """Show the transcript to the model."""
     system: str | None = None
     """A system turn; if not given, the model family's official default stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPart(StreamOptions):
+    """`[stream]`: timelines are learned in the parts in which `omnimer infer` asks about them, given the same options.
+
+    What a part is told of earlier answers is gold. Held-out clips are held out whole.
+    """
+
+    mode: Mode = "whole"
+    """whole: one sample a clip. windows, given, online: one a part; auto: whole where the clip fits, else windows."""
+    max_model_len: int = 16_384
+    """--max-model-len of the questions that are learned for: windows are as short as they have to be to fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +140,9 @@ class OptionsPart:
     soft_labels: bool = False
     """The reply that is learned lists every label of a set with its probability; without, the labels that at least
     half of the annotators gave, without a probability."""
+    fields: tuple[str, ...] | None = None
+    """Optional fields of the reply that are learned, such as ["secondary", "intensity"] of an utterance; the others say
+    null, as what cannot be seen or heard in the data has to. If not given, every field that gold fills."""
     balanced: bool = False
     """Draw samples so that each gold label comes equally often."""
     label_smoothing: float = 0.0
@@ -145,7 +164,7 @@ class ValidationPart:
     split: str = ""
     """Take this split of the task instead of holding samples out."""
     limit: int | None = None
-    """Ask about at most so many of them."""
+    """Ask about at most so many of them (of clips, where parts are learned)."""
     max_tokens: int = 256
     """Longest reply, in tokens."""
     batch: int = 8
@@ -177,6 +196,7 @@ class Recipe:
     model: ModelPart = ModelPart()
     data: DataPart = field(default_factory=DataPart)
     clip: MediaOptions = field(default_factory=MediaOptions)
+    stream: StreamPart = StreamPart()
     lora: LoraPart = LoraPart()
     optimiser: OptimiserPart = OptimiserPart()
     options: OptionsPart = OptionsPart()
@@ -220,18 +240,42 @@ def check(recipe: Recipe) -> None:
     """Raises ValueError for values outside their range, and for options that exclude each other."""
     if not recipe.data.task:
         raise ValueError("the recipe names no task: [data] task = … (`omnimer tasks` lists them)")
+    _check_counts(recipe)
+    _check_amounts(recipe)
+    options = recipe.options
+    if options.drop_transcript and recipe.stream.mode in ONE_UTTERANCE:
+        raise ValueError(
+            f"options.drop_transcript does not go with stream.mode {recipe.stream.mode}: the words around an utterance "
+            "would still be told; data.transcript = false shows none"
+        )
+    if options.balanced and options.curriculum:
+        raise ValueError("options.balanced and options.curriculum both choose the samples of an epoch; take one")
+
+
+def _check_counts(recipe: Recipe) -> None:
+    """Whole numbers that have a lowest legal value."""
     for name, value, lowest in (
+        ("stream.max_model_len", recipe.stream.max_model_len, 1),
+        ("data.limit", 1 if recipe.data.limit is None else recipe.data.limit, 1),
         ("lora.r", recipe.lora.r, 1),
+        ("lora.alpha", recipe.lora.alpha, 1),
         ("optimiser.epochs", recipe.optimiser.epochs, 1),
         ("optimiser.batch", recipe.optimiser.batch, 1),
         ("optimiser.accumulation", recipe.optimiser.accumulation, 1),
+        ("optimiser.seed", recipe.optimiser.seed, 0),
         ("options.pack_tokens", recipe.options.pack_tokens, 0),
         ("validation.batch", recipe.validation.batch, 1),
+        ("validation.max_tokens", recipe.validation.max_tokens, 1),
+        ("validation.limit", 1 if recipe.validation.limit is None else recipe.validation.limit, 1),
         ("validation.patience", recipe.validation.patience, 0),
         ("run.save_every", recipe.run.save_every, 1),
         ("run.threads", recipe.run.threads, 1),
     ):
         check_at_least(name, value, lowest)
+
+
+def _check_amounts(recipe: Recipe) -> None:
+    """Shares, rates and other amounts."""
     options = recipe.options
     shares = {
         "lora.dropout": recipe.lora.dropout,
@@ -247,10 +291,15 @@ def check(recipe: Recipe) -> None:
     for name, share in shares.items():
         if not 0 <= share <= 1:
             raise ValueError(f"{name} is {share}; legal is 0 to 1")
-    if not recipe.optimiser.rate > 0:
-        raise ValueError(f"optimiser.rate is {recipe.optimiser.rate}; it has to be above 0")
-    if options.balanced and options.curriculum:
-        raise ValueError("options.balanced and options.curriculum both choose the samples of an epoch; take one")
+    if not 0 < recipe.optimiser.rate < math.inf:
+        raise ValueError(f"optimiser.rate is {recipe.optimiser.rate}; legal are numbers above 0")
+    for name in ("weight_decay", "clip_norm"):
+        amount = getattr(recipe.optimiser, name)
+        if not 0 <= amount < math.inf:
+            raise ValueError(f"optimiser.{name} is {amount}; legal is 0 (off) and above")
+    for name, share in (("lora.dropout", recipe.lora.dropout), ("options.label_smoothing", options.label_smoothing)):
+        if share == 1:
+            raise ValueError(f"{name} is 1; it leaves nothing to learn from")
 
 
 def record(recipe: Recipe) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def learner(model: Any, smoothing: float = 0.0) -> Any:
     from torch.nn import functional
 
     class Learner(nn.Module):
-        """The PEFT model, called so that every trained parameter is used inside one forward."""
+        """The PEFT model with the loss of a row as its forward."""
 
         def __init__(self) -> None:
             super().__init__()

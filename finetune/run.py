@@ -28,6 +28,7 @@ import tyro
 
 from finetune.log import check_trackers
 from finetune.recipe import Recipe, check, find, load, record, shipped
+from finetune.samples import IN_VALIDATION
 from infer.store import RUN, Lock, check_config, read_run, to_json, to_line, write_atomic
 from infer.versions import check_versions, installed
 
@@ -160,7 +161,7 @@ def fit(recipe: Recipe, folder: Path, *, resume: bool = False) -> int:
         if is_main():
             write_card(session, progress, time.monotonic() - started)
             session.say(f"the adapter is in {folder / ADAPTER}, what was done in {folder / CARD}")
-    return int(bool(chosen.left_out))
+    return int(any(reason != IN_VALIDATION for _, reason in chosen.left_out))
 
 
 def is_main() -> bool:

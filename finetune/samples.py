@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from finetune.recipe import Recipe
-from finetune.targets import confidence_of, target
+from finetune.targets import check_fields, confidence_of, target
+from infer.stream.modes import TEMPLATES
+from infer.stream.parts import Part
 from prompts.render import Template, load_template
 from tasks.registry import task as task_named
 from tasks.select import absolute_root, check_options, read_samples, slice_value, take
@@ -21,7 +23,7 @@ IN_VALIDATION = "is in the validation split"
 @dataclass(slots=True)
 class Chosen:
     """The samples of a run. `replies` are the replies that are learned, by sample id; `left_out` pairs a sample's id
-    with the reason."""
+    with the reason. `parts`: where a sample is a part of a clip, which one (finetune/stream.py)."""
 
     task: Task
     template: Template
@@ -29,18 +31,25 @@ class Chosen:
     held_out: list[Sample]
     replies: dict[str, str]
     left_out: list[tuple[str, str]] = field(default_factory=list)
+    parts: dict[str, Part] = field(default_factory=dict)
 
     def leave_out(self, reasons: dict[str, str], *, held_out: bool = True) -> None:
         """Takes samples out, by id, with `held_out` False of those to learn from alone.
 
-        Raises ValueError when nothing is left to learn from.
+        Raises ValueError when nothing is left to learn from, or of what was held out nothing to validate with.
         """
+        validates = bool(self.held_out)
         self.left_out += list(reasons.items())
         self.train = [sample for sample in self.train if sample.id not in reasons]
         if held_out:
             self.held_out = [sample for sample in self.held_out if sample.id not in reasons]
         if not self.train:
             raise ValueError(f"no sample is left to learn from; left out:\n{self.summary()}")
+        if validates and not self.held_out:
+            raise ValueError(
+                "no held-out sample is left to validate with (validation.share = 0 trains without); left out:\n"
+                + self.summary()
+            )
 
     def summary(self) -> str:
         """The reasons for leaving samples out, with their counts, most frequent first."""
@@ -55,7 +64,8 @@ def choose(recipe: Recipe) -> Chosen:
     """
     data = recipe.data
     task = task_named(data.task)
-    template = load_template(data.template or task.template)
+    check_fields(task, recipe.options)
+    template = load_template(data.template or TEMPLATES.get(recipe.stream.mode, task.template))
     if data.folder is None:
         raise ValueError("the recipe names no data: [data] folder = …, or --data")
     root = absolute_root(Path(data.folder), data.media, check_options(task, data.options))
@@ -92,7 +102,7 @@ def _check_replies(chosen: Chosen, recipe: Recipe) -> None:
 def mix(samples: Sequence[Sample], recipe: Recipe) -> list[Sample]:
     """The samples of the mixture: of each value of the slice its share, chosen by a hash of the ids.
 
-    Raises ValueError for a value that no sample has.
+    Raises ValueError for a value that no sample has, and when nothing is taken.
     """
     data = recipe.data
     if not data.mixture:
@@ -109,6 +119,8 @@ def mix(samples: Sequence[Sample], recipe: Recipe) -> list[Sample]:
             key=lambda each: _draw("mixture", each),
         )
         chosen |= set(group[: round(share * len(group))])
+    if not chosen:
+        raise ValueError(f"data.mixture {data.mixture} takes not one of {len(samples):,} samples; give larger shares")
     return [sample for sample in samples if sample.id in chosen]
 
 

@@ -35,17 +35,20 @@ def save_adapter(model: Any, recipe: Recipe, folder: Path) -> Path:
 
     state = get_peft_model_state_dict(model)
     named = {name.replace(BARE, FULL, 1): tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+    for rest in folder.parent.glob(f".{folder.name}.*"):  # of a run that was killed here
+        shutil.rmtree(rest, ignore_errors=True)
+    fresh, old = (folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}") for _ in range(2))
     fresh.mkdir(parents=True)
     try:
         save_file(named, str(fresh / WEIGHTS), metadata={"format": "pt"})
         write_atomic(fresh / CONFIG, to_json(adapter_config(recipe), indent=1) + "\n")
         check_adapter(fresh)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.replace(old)
         fresh.replace(folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
     return folder
 
 

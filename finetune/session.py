@@ -9,16 +9,17 @@ from typing import Any
 
 from finetune.examples import Maker, make_question, media_failures
 from finetune.inputs import Processor
-from finetune.model import add_lora, load_thinker, weight_type
+from finetune.model import weight_type
 from finetune.recipe import Recipe
 from finetune.samples import Chosen, choose
+from finetune.sharding import check_sharing, load_model
+from finetune.stream import divide_clips
 from finetune.towers import Towers
+from finetune.validate import check_metric
 from infer.checkpoint import Checkpoint
 from infer.progress import Progress
 
 CACHE = "towers"
-# accelerate's ways of running in which each process has the whole model: one process, and DDP.
-WHOLE = ("NO", "MULTI_CPU", "MULTI_GPU")
 
 
 @dataclass(slots=True)
@@ -51,21 +52,18 @@ def open_session(recipe: Recipe, folder: Path) -> Session:
     chosen = choose(recipe)
     checkpoint = Checkpoint(recipe.model.path)
     question = make_question(recipe, chosen, checkpoint)
+    divide_clips(chosen, recipe, question)
+    check_metric(chosen.task, chosen.held_out, chosen.parts)
     processor = Processor(checkpoint)
     end = processor.end_token(question.messages(chosen.train[0]))
     from accelerate import Accelerator
 
     accelerator = Accelerator(mixed_precision=_mixed_precision(recipe))
-    if accelerator.distributed_type.value not in WHOLE:
-        raise ValueError(
-            f"accelerate is set to {accelerator.distributed_type.value}, which cuts the model up over processes; here "
-            "each process holds it whole (finetune/launch/ddp.yaml). Once the towers are cached and freed, what is "
-            "left is the frozen language layers and a small adapter"
-        )
-    thinker = load_thinker(checkpoint, recipe.model, accelerator.device)
+    check_sharing(accelerator, recipe)
+    model = load_model(checkpoint, recipe, accelerator)
+    thinker = model.get_base_model()
     cache = (recipe.run.cache_folder or folder / CACHE) if recipe.run.cache else None
     towers = Towers(thinker, processor, recipe.clip, cache)
-    model = add_lora(thinker, recipe)
     maker = Maker(recipe, chosen, question, processor, towers, thinker)
     session = Session(recipe, folder, chosen, processor, model, maker, towers, accelerator, end)
     _look_at_media(session)

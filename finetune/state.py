@@ -19,10 +19,11 @@ MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is: steps done, the best validation score with its epoch, epochs since then, and whether training
-    is over."""
+    """How far a run is: steps done, epochs validated, the best validation score with its epoch, epochs since then, and
+    whether training is over."""
 
     step: int = 0
+    validated: int = 0
     best: float | None = None
     best_epoch: int = 0
     worse: int = 0
@@ -30,7 +31,8 @@ class Progress:
 
 
 def save(folder: Path, progress: Progress, parameters: Mapping[str, Any], optimiser: Any) -> Path:
-    """Writes the checkpoint of a step and removes the oldest ones; returns its file."""
+    """Writes the checkpoint of a step and removes the oldest ones, and those of later steps (damaged ones, which were
+    passed over); returns its file."""
     import torch
     from safetensors.torch import save_file
 
@@ -51,21 +53,26 @@ def save(folder: Path, progress: Progress, parameters: Mapping[str, Any], optimi
     with temporary.open("rb") as stream:
         os.fsync(stream.fileno())
     temporary.replace(file)
-    for old in sorted(place.glob("step-*.safetensors"))[:-KEPT]:
-        old.unlink()
+    found = sorted(place.glob("step-*.safetensors"))
+    until = found.index(file) + 1
+    for other in (*found[: max(0, until - KEPT)], *found[until:]):
+        other.unlink()
     return file
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest checkpoint that can be read, None when there is none."""
+    """The newest checkpoint that can be read, None when there is none; ValueError when none of several can."""
     from safetensors import SafetensorError, safe_open
 
-    for file in sorted((folder / FOLDER).glob("step-*.safetensors"), reverse=True):
+    found = sorted((folder / FOLDER).glob("step-*.safetensors"), reverse=True)
+    for file in found:
         try:
             with safe_open(str(file), framework="pt"):
                 return file
-        except SafetensorError:
+        except (SafetensorError, OSError):
             continue
+    if found:
+        raise ValueError(f"{folder / FOLDER}: none of its {len(found)} checkpoints can be read; give another --out")
     return None
 
 

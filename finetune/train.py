@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +18,8 @@ from finetune.recipe import Recipe
 from finetune.rows import Row, group, join, learner
 from finetune.save import save_adapter
 from finetune.session import Session
+from finetune.sharding import anywhere, own_share, same_everywhere, sum_gradients, together
+from finetune.stop import stopping
 from finetune.towers import ahead
 from finetune.validate import Validation, replies_to, validate
 from infer.store import to_line, write_atomic
@@ -31,36 +32,52 @@ def train(session: Session, *, resume: bool) -> state.Progress:
     """Trains to the end of the plan, or to an early stop; returns how far it came."""
     import torch
 
-    recipe, accelerator = session.recipe, session.accelerator
+    recipe, accelerator, held_out = session.recipe, session.accelerator, session.chosen.held_out
     steps = plan(session.chosen.train, recipe, session.chosen.task.answer)
     parameters = adapter_parameters(session.model)
     adamw = torch.optim.AdamW(
         list(parameters.values()), lr=recipe.optimiser.rate, weight_decay=recipe.optimiser.weight_decay
     )
-    module, optimiser = accelerator.prepare(learner(session.model, recipe.options.label_smoothing), adamw)
+    module = learner(session.model, recipe.options.label_smoothing)
     progress = state.Progress()
     found = state.latest(session.folder) if resume else None
     if found is not None:
         progress = state.restore(found, parameters, adamw)
         session.say(f"resumed after step {progress.step} of {len(steps)}")
+    same_everywhere(list(parameters.values()), accelerator)
+    due = steps[progress.step - 1] if progress.step else None
     todo = [step for step in steps if step.number > progress.step] if not progress.finished else []
-    with Log(session.folder, recipe, progress.step, len(steps), enabled=accelerator.is_main_process) as log:
+
+    def save() -> None:
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            state.save(session.folder, progress, parameters, adamw)
+
+    with (
+        Log(session.folder, recipe, progress, len(steps), enabled=accelerator.is_main_process) as log,
+        stopping() as stop,
+    ):
+        if due is not None and due.last and progress.validated <= due.epoch and held_out:
+            _end_of_epoch(session, due, due.number == len(steps), progress, log)
+            save()
         clock = time.monotonic()
-        for step, examples in _fed(session, todo):
-            numbers = _take(session, module, optimiser, step, examples, rate(step.number, len(steps), recipe))
+        for step, examples in () if progress.finished else _fed(session, todo):
+            numbers = _take(session, module, adamw, step, examples, rate(step.number, len(steps), recipe))
             log.step(step, {**numbers, "seconds": time.monotonic() - clock})
             progress.step = step.number
-            progress.finished = step.number == len(steps)
-            if step.last:
-                _end_of_epoch(session, step, progress, log)
-            if step.last or step.number % recipe.run.save_every == 0:
-                accelerator.wait_for_everyone()
-                if accelerator.is_main_process:
-                    state.save(session.folder, progress, parameters, adamw)
+            progress.finished = step.number == len(steps) and not held_out
+            stopped = anywhere(stop(), accelerator)
+            if stopped or step.last or step.number % recipe.run.save_every == 0:
+                save()  # before the validation, which may fail
+            if stopped:
+                raise KeyboardInterrupt
+            if step.last and held_out:
+                _end_of_epoch(session, step, step.number == len(steps), progress, log)
+                save()
             if progress.finished:
                 break
             clock = time.monotonic()
-    if accelerator.is_main_process and not session.chosen.held_out:
+    if accelerator.is_main_process and not held_out:
         save_adapter(session.model, recipe, session.folder / ADAPTER)
     return progress
 
@@ -98,19 +115,27 @@ def _take(
     learned = torch.tensor(sum(one.learned for one in examples if one.weight), device=accelerator.device)
     total = max(int(accelerator.reduce(learned).item()), 1)
     summed = torch.zeros((), device=accelerator.device)
-    for place, row in enumerate(rows):
-        with nullcontext() if place == len(rows) - 1 else accelerator.no_sync(module):
+    for row in rows:
+        with accelerator.autocast():
             loss = module(row.to(accelerator.device))
-            # Processes' gradients are averaged; the mean over the step's tokens is wanted.
-            accelerator.backward(loss * accelerator.num_processes / total)
+        (loss / total).backward()
         summed += loss.detach()
-    norm = accelerator.clip_grad_norm_(module.parameters(), recipe.optimiser.clip_norm or math.inf)
+    parameters = optimiser.param_groups[0]["params"]
+    sum_gradients(parameters, accelerator)
+    norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.optimiser.clip_norm or math.inf)
+    found = float(accelerator.reduce(summed).item()) / total
+    if not (math.isfinite(found) and math.isfinite(float(norm))):
+        names = ", ".join(repr(one.id) for one in examples[:8])
+        raise ValueError(
+            f"step {step.number}: the loss is {found}, the norm of its gradient {float(norm)} (samples {names}): lower "
+            "optimiser.rate, or look at these samples; --resume goes on from the last checkpoint"
+        )
     for part in optimiser.param_groups:
         part["lr"] = learning_rate
     optimiser.step()
     optimiser.zero_grad()
     return {
-        "loss": float(accelerator.reduce(summed).item()) / total,
+        "loss": found,
         "rate": learning_rate,
         "norm": float(norm),
         "examples": len(step.samples),
@@ -121,7 +146,7 @@ def _take(
 
 
 def _rows(examples: Sequence[Example], recipe: Recipe, accelerator: Any) -> list[Row]:
-    """The examples as rows; as many in every process, since some ways of sharing a model count on it."""
+    """The examples as rows; as many in every process, as a model that is cut up over processes demands."""
     import torch
 
     places = group([len(one) for one in examples], recipe.options.pack_tokens, recipe.optimiser.batch)
@@ -133,22 +158,23 @@ def _rows(examples: Sequence[Example], recipe: Recipe, accelerator: Any) -> list
     return rows
 
 
-def _end_of_epoch(session: Session, step: Step, progress: state.Progress, log: Log) -> None:
-    """Asks about the held-out samples, keeps the adapter if it is the best, and decides about an early stop."""
+def _end_of_epoch(session: Session, step: Step, over: bool, progress: state.Progress, log: Log) -> None:
+    """Asks about the held-out samples, keeps the adapter if it is the best, and decides whether training is `over`."""
     accelerator = session.accelerator
-    if not session.chosen.held_out:
-        return
     found = _ask(session)
     metric = METRICS[found.metric]
-    # Scores are compared with the better one higher.
+    # Scores are compared with the better one higher; what could not be measured is worst.
     score = -found.value if metric.best == metric.low else found.value
+    score = -math.inf if math.isnan(score) else score
     better = progress.best is None or score > progress.best
+    progress.validated = step.epoch + 1
     progress.worse = 0 if better else progress.worse + 1
     if better:
         progress.best, progress.best_epoch = score, step.epoch + 1
     patience = session.recipe.validation.patience
-    if patience and progress.worse >= patience and not progress.finished:
-        progress.finished = True
+    early = bool(patience and progress.worse >= patience and not over)
+    progress.finished = over or early
+    if early:
         session.say(f"stopped: {patience} epoch(s) without a better {found.metric}")
     if not accelerator.is_main_process:
         return
@@ -169,7 +195,7 @@ def _ask(session: Session) -> Validation:
 
     accelerator, recipe, maker = session.accelerator, session.recipe, session.maker
     samples = session.chosen.held_out
-    own = samples[accelerator.process_index :: accelerator.num_processes]
+    own = own_share(samples, accelerator)
     threads = recipe.run.threads
     questions = (maker.make(one, learn=False) for one in ahead(own, maker.wait, threads, 2 * threads))
     tokenizer = session.processor.tokenizer
@@ -180,9 +206,10 @@ def _ask(session: Session) -> Validation:
         session.end,
         recipe.validation.batch,
         recipe.validation.max_tokens,
+        together(accelerator),
     )
     merged: dict[str, str] = {}
     for part in gather_object([replies]):
-        merged |= part
+        merged = part | merged
     ordered = {sample.id: merged[sample.id] for sample in samples}
-    return validate(session.chosen.task, samples, ordered, recipe.optimiser.seed)
+    return validate(session.chosen.task, samples, ordered, recipe.optimiser.seed, session.chosen.parts)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.answers import Answer, read_answer
+from eval.answers import read_answers
 from eval.scores import score
 from finetune.examples import Example
 from finetune.rows import embed, join
 from infer.engine import Reply
+from infer.stream.parts import Part
 from tasks.task import Sample, Task
 
 RESAMPLES = 1_000
@@ -35,36 +36,63 @@ def validate(
     samples: Sequence[Sample],
     replies: dict[str, str],
     seed: int = 0,
+    parts: Mapping[str, Part] | None = None,
 ) -> Validation:
-    """Scores replies to samples; `task.metrics[0]` is the headline."""
-    answers: list[Answer] = [
-        read_answer(sample.id, Reply(sample.id, "", replies[sample.id]), task.answer) for sample in samples
-    ]
-    row = score(task, samples, answers, RESAMPLES, seed).row(task.metrics[0])
+    """Scores replies to samples; `task.metrics[0]` is the headline. Replies to `parts` of clips (sample id -> the part)
+    are scored as one answer a clip."""
+    asked: dict[str, Sample] = {}
+    told: list[Reply] = []
+    for sample in samples:
+        part = (parts or {}).get(sample.id)
+        whole = sample if part is None else part.clip
+        asked[whole.id] = whole
+        told.append(Reply(whole.id, "", replies[sample.id], part=None if part is None else part.record()))
+    whole_samples = list(asked.values())
+    answers = read_answers(whole_samples, told, task.answer)
+    row = score(task, whole_samples, answers, RESAMPLES, seed).row(task.metrics[0])
     if row is None:
         raise ValueError(f"task {task.name}: its headline {task.metrics[0]!r} cannot be measured on these samples")
     return Validation(row.metric, row.value, row.low, row.high, row.n, row.unparsed, replies)
 
 
+def check_metric(task: Task, samples: Sequence[Sample], parts: Mapping[str, Part]) -> None:
+    """Raises ValueError where the headline cannot be measured on these samples (a table is missing, nothing has gold):
+    better before the training than after its first epoch."""
+    if samples:
+        validate(task, samples, dict.fromkeys((sample.id for sample in samples), ""), parts=parts)
+
+
 def replies_to(
-    model: Any, questions: Iterator[Example], decode: Callable[[list[int]], str], end: int, batch: int, longest: int
+    model: Any,
+    questions: Iterator[Example],
+    decode: Callable[[list[int]], str],
+    end: int,
+    batch: int,
+    longest: int,
+    together: Callable[[bool], bool] = bool,
 ) -> dict[str, str]:
-    """Greedy replies to questions, by sample id. `end` is the token that ends a reply, `longest` the most tokens."""
+    """Greedy replies to questions, by sample id. `end` is the token that ends a reply, `longest` the most tokens;
+    `together(unfinished)` tells whether any process still needs a further token."""
     found: dict[str, str] = {}
     waiting: list[Example] = []
     model.eval()
     for question in questions:
         waiting.append(question)
         if len(waiting) == batch:
-            found |= _ask(model, waiting, decode, end, longest)
+            found |= _ask(model, waiting, decode, end, longest, together)
             waiting = []
     if waiting:
-        found |= _ask(model, waiting, decode, end, longest)
+        found |= _ask(model, waiting, decode, end, longest, together)
     return found
 
 
 def _ask(
-    model: Any, questions: Sequence[Example], decode: Callable[[list[int]], str], end: int, longest: int
+    model: Any,
+    questions: Sequence[Example],
+    decode: Callable[[list[int]], str],
+    end: int,
+    longest: int,
+    together: Callable[[bool], bool],
 ) -> dict[str, str]:
     """Replies to a batch of questions, padded on the left."""
     import torch
@@ -84,7 +112,7 @@ def _ask(
                     open_[place] = value != end
                     if value != end:
                         said[place].append(value)
-            if not open_.any() or step == longest - 1:
+            if step == longest - 1 or not together(bool(open_.any())):
                 break
             mask = torch.cat([mask, mask.new_ones(len(questions), 1)], 1)
             places = (following + step)[None, :, None].expand(3, -1, 1)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from infer.adapters import check_fit, convert_adapter
+from infer.adapters import check_config, check_fit, convert_adapter, shown
+from infer.cache import user_cache
 from infer.quiet import quiet
 from prompts.render import Messages
 
@@ -18,6 +21,10 @@ FAMILIES = {
     "qwen2_5_omni": "Qwen2.5-Omni",
     "qwen3_omni_moe": "Qwen3-Omni",
 }
+
+
+# How converted adapters are written; a change of `convert_adapter` takes the next number, so that old copies rest.
+LAYOUT = 1
 
 
 @dataclass(frozen=True)
@@ -29,23 +36,24 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         if self.lora is not None:
-            check_fit(self.lora, self.model, self._config)
+            check_fit(self.lora, self.model, self.text)
 
     @cached_property
     def lora(self) -> Path | None:
-        """The adapter's folder as the engines apply it; of an adapter with another tool's names, a copy beside it with
-        the legal ones. ValueError for weights that no engine applies."""
+        """The adapter's folder as the engines apply it; of an adapter with another tool's names, a copy with the legal
+        ones in the user's cache. ValueError for an adapter or weights that no engine applies."""
         if self.adapter is None:
             return None
         found = self.adapter.resolve()
-        if not found.is_dir():
-            raise ValueError(f"{self.adapter}: no such folder; --adapter takes a LoRA adapter's folder")
-        return convert_adapter(found, found.with_name(f"{found.name}-legal-{_folder_hash(found)[:8]}"))
+        if not os.path.isdir(found):  # noqa: PTH112  is_dir raises on long names
+            raise ValueError(f"{shown(str(self.adapter))}: no such folder; --adapter takes a LoRA adapter's folder")
+        check_config(found)
+        return convert_adapter(found, user_cache("adapters") / f"{_folder_hash(found)[:32]}-{LAYOUT}")
 
     @cached_property
     def family(self) -> str:
         """The `model_type` of the configuration, one of FAMILIES; ValueError for any other."""
-        kind = str(self._config.get("model_type"))
+        kind = str(self.config.get("model_type"))
         if kind not in FAMILIES:
             raise ValueError(f"{self.model}: model_type {kind!r} is not supported; legal: {', '.join(FAMILIES)}")
         return kind
@@ -53,7 +61,7 @@ class Checkpoint:
     @cached_property
     def factor(self) -> int:
         """Patch size x merge size of the vision tower, in pixels."""
-        vision = (self._config.get("thinker_config") or {}).get("vision_config")
+        vision = self._part("vision_config")
         if vision is None:
             raise ValueError(f"{self._folder / 'config.json'}: has no thinker_config.vision_config")
         default = {"qwen2_5_omni": 14, "qwen3_omni_moe": 16}[self.family]
@@ -73,31 +81,53 @@ class Checkpoint:
         return record
 
     @cached_property
-    def _folder(self) -> Path:
-        if Path(self.model).is_dir():
-            return Path(self.model)
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-        patterns = ["*.json", "*.jinja", "*.txt"]
-        try:
-            return Path(snapshot_download(self.model, allow_patterns=patterns))
-        except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
-            raise ValueError(
-                f"model {self.model!r} is no local folder and cannot be had from the hub ({type(error).__name__}); "
-                "give the path of a checkpoint folder or a name such as Qwen/Qwen2.5-Omni-7B"
-            ) from None
-
-    @cached_property
-    def _config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
+        """The content of config.json; ValueError where there is none that can be read."""
         path = self._folder / "config.json"
         if not path.is_file():
             raise ValueError(f"{self._folder}: no config.json there; --model takes the folder of a checkpoint")
         try:
-            config: dict[str, Any] = json.loads(path.read_bytes())
-        except ValueError:
-            raise ValueError(f"{path}: is no JSON; the checkpoint is damaged") from None
+            config = json.loads(path.read_bytes())
+        except (ValueError, RecursionError):
+            config = None
+        if not isinstance(config, dict):
+            raise ValueError(f"{path}: is no JSON object; the checkpoint is damaged")
         return config
+
+    @property
+    def text(self) -> Mapping[str, Any]:
+        """The language model's part of the configuration; empty where it has none."""
+        return self._part("text_config") or {}
+
+    def _part(self, name: str) -> Mapping[str, Any] | None:
+        thinker = self.config.get("thinker_config")
+        found = thinker.get(name) if isinstance(thinker, dict) else None
+        return found if isinstance(found, dict) else None
+
+    def whole(self) -> Path:
+        """The folder with all files of the checkpoint, its weights among them; a hub name is downloaded, or found in
+        the cache."""
+        return self._fetch(None)
+
+    @cached_property
+    def _folder(self) -> Path:
+        """The folder with all small files."""
+        return self._fetch(["*.json", "*.jinja", "*.txt"])
+
+    def _fetch(self, patterns: list[str] | None) -> Path:
+        if os.path.isdir(self.model):  # noqa: PTH112  is_dir raises on long names
+            return Path(self.model)
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+        try:
+            return Path(snapshot_download(self.model, allow_patterns=patterns))
+        except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
+            raise ValueError(
+                f"model {shown(self.model)} is no local folder and cannot be had from the hub "
+                f"({type(error).__name__}); give --model the path of a checkpoint folder or a name such as "
+                "Qwen/Qwen2.5-Omni-7B"
+            ) from None
 
     @cached_property
     def _processor(self) -> Any:

@@ -14,10 +14,11 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from infer.adapters import read_config, read_weights
 from infer.checkpoint import Checkpoint
 from infer.engine import Choice, EngineError, Fed, Reply, Request, Sampling, check_items, fed_media, lost_modality
 from infer.media import SAMPLE_RATE
@@ -43,8 +44,8 @@ class VllmOptions:
     """Key-value cache of a CPU run, in GiB."""
     multiprocess: bool | None = None
     """Run the engine in a process of its own; if not given: on a GPU yes, on a CPU no (it starts faster)."""
-    lora_rank: int = 64
-    """Highest rank of a LoRA adapter."""
+    lora_rank: int | None = None
+    """Highest rank of a LoRA adapter, as vLLM is loaded for it; if not given, by the adapter."""
     verbose: bool = False
     """Show the engine's own log."""
 
@@ -66,9 +67,7 @@ class VllmEngine:
             check_cpu_adapter(checkpoint)
         from vllm import LLM
 
-        lora: dict[str, Any] = {}
-        if checkpoint.adapter is not None:
-            lora = {"enable_lora": True, "max_lora_rank": options.lora_rank}
+        lora = lora_settings(checkpoint, options)
         self._llm = LLM(
             checkpoint.model,
             dtype="float32" if on_cpu and options.dtype == "auto" else options.dtype,
@@ -231,6 +230,42 @@ class VllmEngine:
             f"the prompt has {len(rendered['prompt_token_ids'])} tokens, max_model_len is "
             f"{self._options.max_model_len}: raise --max-model-len, or lower --fps, --max-frames or --max-pixels"
         )
+
+
+def lora_settings(checkpoint: Checkpoint, options: VllmOptions) -> dict[str, Any]:
+    """What LLM takes for the checkpoint's adapter; ValueError for one that it could not apply once it is loaded."""
+    if checkpoint.lora is None:
+        return {}
+    from vllm.config.lora import MaxLoRARanks
+
+    room = lora_room(read_config(checkpoint.lora)["r"], options.lora_rank, get_args(MaxLoRARanks))
+    for _ in read_weights(checkpoint.lora):
+        pass  # each is looked at
+    return {"enable_lora": True, "max_lora_rank": room}
+
+
+def lora_room(rank: int, asked: int | None, legal: Sequence[int]) -> int:
+    """vLLM's max_lora_rank for an adapter of `rank`: what was asked for, or the smallest `legal` one that holds it.
+
+    Raises ValueError for a rank asked for that is not legal or too small, and for an adapter that no legal one holds.
+    """
+    fitting = [room for room in sorted(legal) if room >= rank]
+    if not fitting:
+        raise ValueError(
+            f"the adapter has rank {rank}, and vLLM takes at most {max(legal)}; merge it: "
+            "omnimer finetune --merge ADAPTER --out DIR"
+        )
+    if asked is None:
+        return fitting[0]
+    if asked not in legal:
+        raise ValueError(
+            f"--lora-rank {asked}: vLLM takes {', '.join(map(str, sorted(legal)))}; leave it out to go by the adapter"
+        )
+    if asked < rank:
+        raise ValueError(
+            f"--lora-rank {asked} is below the adapter's rank, {rank}; leave it out, or give {fitting[0]} or more"
+        )
+    return asked
 
 
 def check_cpu_adapter(checkpoint: Checkpoint) -> None:

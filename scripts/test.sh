@@ -7,5 +7,5 @@ bash scripts/setup_browser.sh  # for the tests of report.html; they skip where n
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-export OMP_WAIT_POLICY=PASSIVE  # as omnimer.py sets it: without, tests of two processes on two cores take ten times as long
+export OMP_WAIT_POLICY=PASSIVE  # as omnimer.py sets it: without, a test beside another process took 40 s in place of 6
 exec .venv/bin/python -m pytest "$@"

@@ -8,32 +8,20 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from typing import Any
 
 from infer.asking import Batch, ask, reask_of
-from infer.decode import MediaError
 from infer.engine import Engine, Reply
 from infer.feed import Question, digest
 from infer.media import content_hash
 from infer.progress import Progress
 from infer.store import RunStore, read_replies
-from infer.stream.modes import (
-    SUMMARY_TOKENS,
-    WORDS_TOKENS,
-    StreamOptions,
-    Told,
-    part_sample,
-    plan,
-    shortened,
-    spoken,
-)
-from infer.stream.parts import Part, utterances_of
-from prompts.parsing import Parsed, parse
+from infer.stream.modes import StreamOptions, Told, divide, part_sample
+from infer.stream.parts import Part
+from infer.stream.told import Answered, around, read, told_of
 from prompts.render import Messages
 from tasks.task import Sample
 
 LATENCY = "latency_s"
-NO_WORDS = "…"
 
 
 def ask_stream(
@@ -82,18 +70,12 @@ def _plans(
 ) -> tuple[dict[str, list[Part]], Counter[str]]:
     """Sample id -> its parts, none for a clip that is asked about as a whole; and why clips could not be divided."""
 
-    def divide(sample: Sample) -> list[Part] | str:
-        try:
-            return plan(sample, question, options, room)
-        except MediaError as error:
-            return f"media: {error}"
-        except ValueError as error:
-            return f"{sample.media[0].path}: {error}"
-
     plans: dict[str, list[Part]] = {}
     failures: Counter[str] = Counter()
     with ThreadPoolExecutor(threads) as pool:
-        for sample, parts in zip(samples, pool.map(divide, samples), strict=True):
+        for sample, parts in zip(
+            samples, pool.map(partial(divide, question=question, options=options, room=room), samples), strict=True
+        ):
             if isinstance(parts, str):
                 key = digest(["undivided", [content_hash(medium.path) for medium in sample.media]])
                 store.append([Reply(sample.id, key, error=parts)])
@@ -113,19 +95,21 @@ class Waves:
 
     def ask(self, divided: Sequence[Sequence[Part]]) -> Counter[str]:
         """Asks about all parts of all clips; the reasons of failures with counts."""
+        question, recall = self.batch.question, self.options.recall
         stored = {(reply.id, reply.key): reply for reply in read_replies(self.batch.store.folder)}
         if divided[0][0].mode == "given":
-            return self._wave([(part, self._around(part, parts)) for parts in divided for part in parts], stored)[1]
-        past: dict[str, list[tuple[Part, dict[str, Any] | None]]] = defaultdict(list)
+            near = [(part, around(part, parts, question, recall)) for parts in divided for part in parts]
+            return self._wave(near, stored)[1]
+        past: dict[str, list[Answered]] = defaultdict(list)
         failures: Counter[str] = Counter()
         for number in range(max(map(len, divided))):
             wave = [parts[number] for parts in divided if number < len(parts)]
-            told = [(part, self._told(past[part.clip.id])) for part in wave]
+            told = [(part, told_of(past[part.clip.id], question, recall)) for part in wave]
             replies, failed = self._wave(told, stored)
             failures += failed
             for part in wave:
-                past[part.clip.id].append((part, self._value(replies.get(part.name))))
-                del past[part.clip.id][: -max(1, self.options.recall)]
+                found = replies.get(part.name)
+                past[part.clip.id].append((part, read(found.text if found else None, question.task.answer)))
         return failures
 
     def _wave(
@@ -168,47 +152,6 @@ class Waves:
         if (clip, key) in stored:
             found[name] = stored[clip, key]
         return True
-
-    def _value(self, reply: Reply | None) -> dict[str, Any] | None:
-        """The answer in a reply, None without one."""
-        if reply is None or reply.text is None:
-            return None
-        outcome = parse(reply.text, self.batch.question.task.answer)
-        return outcome.value if isinstance(outcome, Parsed) else None
-
-    def _told(self, past: Iterable[tuple[Part, dict[str, Any] | None]]) -> Told:
-        """What a part is told of those before it."""
-        summary, lines = "", list[str]()
-        for part, value in past:
-            if value is None:
-                lines += [f"{self._words(part)} — no answer"] if part.mode == "online" else []
-                continue
-            summary = shortened(value["summary"] or summary, SUMMARY_TOKENS)
-            lines += [self._line(part, each) for each in utterances_of(value, part.record())[0]]
-        recall = self.options.recall
-        return Told(summary, tuple(lines[-recall:] if recall else ()))
-
-    def _line(self, part: Part, utterance: Mapping[str, Any]) -> str:
-        """An utterance and how it was judged, in one line."""
-        words = self._words(part) if part.mode == "online" else spoken(utterance, part.clip.language) or NO_WORDS
-        said = shortened(f"{utterance['speaker']}: {words}" if utterance["speaker"] else words, WORDS_TOKENS)
-        judged = [utterance["primary"], *(utterance["secondary"] or ())]
-        strength = f", intensity {utterance['intensity']}" if utterance["intensity"] is not None else ""
-        return f"{said} — {', '.join(dict.fromkeys(judged))}{strength}"
-
-    def _words(self, part: Part) -> str:
-        """What the data says is spoken in a part, where that may be shown."""
-        shown = part.text if self.batch.question.transcript else ""
-        return shortened(shown, WORDS_TOKENS) or NO_WORDS
-
-    def _around(self, part: Part, parts: Sequence[Part]) -> Told:
-        """The words around a part whose times are given."""
-        recall = self.options.recall
-        near = parts[max(0, part.index - recall) : part.index + recall + 1]
-        if not self.batch.question.transcript or not any(each.text for each in near):
-            return Told()
-        marks = {part.index: ">>"}
-        return Told(lines=tuple(f"{marks.get(each.index, '  ')} {self._words(each)}" for each in near))
 
 
 def _mark(parts: Mapping[str, Part], found: dict[str, Reply], reply: Reply, seconds: float) -> Reply:

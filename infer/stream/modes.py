@@ -9,7 +9,7 @@ from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
-from infer.decode import ClipInfo
+from infer.decode import ClipInfo, MediaError
 from infer.feed import PART, Question
 from infer.media import probe
 from infer.stream.parts import Part, clock
@@ -92,6 +92,16 @@ def plan(sample: Sample, question: Question, options: StreamOptions, room: int |
     if options.mode in ("auto", "windows"):
         return _windows(sample, clip, question, options, room)
     return _utterances(sample, clip, question, options, room)
+
+
+def divide(sample: Sample, question: Question, options: StreamOptions, room: int | None) -> list[Part] | str:
+    """The parts of a clip as `plan` gives them, or the reason why it cannot be divided."""
+    try:
+        return plan(sample, question, options, room)
+    except MediaError as error:
+        return f"media: {error}"
+    except ValueError as error:
+        return f"{sample.media[0].path}: {error}"
 
 
 def _windows(
@@ -204,8 +214,7 @@ def part_sample(part: Part, told: Told) -> Sample:
         meta |= {"part_number": part.index + 1, "part_count": part.of, "part_summary": told.summary}
         meta |= {"part_from": clock(begin), "part_to": clock(end), "part_clip": clock(part.clip_s)}
     else:
-        within = max(0.0, part.start_s - begin), part.end_s - begin
-        meta["part_span"] = f"{clock(within[0])}-{clock(math.ceil(within[1]))}"
+        meta["part_span"] = "-".join(map(clock, part.within))
     return replace(part.clip, id=part.name, gold=None, text=part.text, media=media, context=told.lines, meta=meta)
 
 

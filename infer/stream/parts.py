@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,12 @@ class Part:
     def name(self) -> str:
         """A name that no other part of the run has."""
         return f"{self.clip.id}\0{self.index}"
+
+    @property
+    def within(self) -> tuple[int, int]:
+        """Where, in what is fed, that lies which is asked about: whole seconds that hold it."""
+        begin = self.media[0]
+        return int(max(0.0, self.start_s - begin)), math.ceil(self.end_s - begin)
 
     def record(self) -> dict[str, Any]:
         """What replies.jsonl says about the part."""

@@ -140,12 +140,15 @@ def test_sound_between_the_frames(make_recipe: MakeRecipe, sessions: dict[str, S
 
 
 @pytest.mark.parametrize("gone", ["video", "audio"])
-def test_what_is_dropped_is_neither_fed_nor_spoken_of(sessions: dict[str, Session], gone: str) -> None:
+def test_what_is_dropped_is_neither_fed_nor_spoken_of(
+    sessions: dict[str, Session], gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session = sessions["qwen2_5_omni"]
     sample = session.chosen.train[0]
     waiting = session.maker.wait(sample)
     whole = session.maker.make(waiting)
-    less = session.maker.make(dataclasses.replace(waiting, drop=frozenset({gone, "transcript"})))
+    monkeypatch.setattr("finetune.examples.drop_of", lambda *_: frozenset({gone, "transcript"}))
+    less = session.maker.make(session.maker.wait(sample, epoch=0))
     decode = session.processor.tokenizer.decode
     (medium,) = less.media
     assert getattr(medium, gone) is None
@@ -181,12 +184,11 @@ def dropping(make_recipe: MakeRecipe, seed: int = 0, **chances: float) -> Recipe
 def test_drops_are_drawn_by_seed_epoch_and_id(make_recipe: MakeRecipe, sessions: dict[str, Session]) -> None:
     sample = sessions["qwen2_5_omni"].chosen.train[0]
     recipe = dropping(make_recipe, drop_video=0.5, drop_audio=0.5, drop_transcript=0.5)
-    draws = [drop_of(sample, epoch, recipe) for epoch in range(400)]
-    assert draws == [drop_of(sample, epoch, recipe) for epoch in range(400)]
-    assert draws != [
-        drop_of(sample, epoch, dropping(make_recipe, 1, drop_video=0.5, drop_audio=0.5, drop_transcript=0.5))
-        for epoch in range(400)
-    ]
+    media = sessions["qwen2_5_omni"].maker.encoded(sessions["qwen2_5_omni"].maker.wait(sample))
+    other = dropping(make_recipe, 1, drop_video=0.5, drop_audio=0.5, drop_transcript=0.5)
+    draws = [drop_of(sample, epoch, recipe, media) for epoch in range(400)]
+    assert draws == [drop_of(sample, epoch, recipe, media) for epoch in range(400)]
+    assert draws != [drop_of(sample, epoch, other, media) for epoch in range(400)]
     assert len(set(draws)) == 7, "every combination but all three"
     share = sum("video" in draw for draw in draws) / len(draws)
     assert 0.3 < share < 0.5, "1/2 less the 1/8 in which nothing would be left"
@@ -194,10 +196,14 @@ def test_drops_are_drawn_by_seed_epoch_and_id(make_recipe: MakeRecipe, sessions:
 
 def test_nothing_is_dropped_where_nothing_would_be_left(make_recipe: MakeRecipe, sessions: dict[str, Session]) -> None:
     sample = sessions["qwen2_5_omni"].chosen.train[0]
+    media = sessions["qwen2_5_omni"].maker.encoded(sessions["qwen2_5_omni"].maker.wait(sample))
     recipe = dropping(make_recipe, drop_video=1.0, drop_audio=1.0, drop_transcript=1.0)
-    assert drop_of(sample, 0, recipe) == frozenset()
-    assert drop_of(sample, 0, dropping(make_recipe, drop_video=1.0)) == {"video"}
-    assert drop_of(sample, 0, dropping(make_recipe)) == frozenset()
+    assert drop_of(sample, 0, recipe, media) == frozenset()
+    assert drop_of(sample, 0, dropping(make_recipe, drop_video=1.0), media) == {"video"}
+    assert drop_of(sample, 0, dropping(make_recipe), media) == frozenset()
+    silent = [dropped(one, video=True, audio=False) for one in media]
+    unspoken = dataclasses.replace(sample, text="")
+    assert drop_of(unspoken, 0, dropping(make_recipe, drop_video=1.0), silent) == frozenset(), "it has no sound"
 
 
 def test_a_question_without_a_modality_is_not_interleaved(sessions: dict[str, Session]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from finetune.merge import merge
+from finetune.merge import Update, merge, update_of
 from finetune.model import adapted_modules, load_thinker
 from finetune.recipe import LoraPart, ModelPart
 from finetune.rows import embed, join
@@ -183,10 +184,18 @@ def changed(folder: Path, out: Path, **config: Any) -> Path:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"use_dora": True}, "use_dora is set; plain LoRA alone can be merged"),
-        ({"rank_pattern": {"q_proj": 4}}, "rank_pattern is set"),
-        ({"base_model_name_or_path": ""}, "base model '' is no local folder"),
-        ({"base_model_name_or_path": "qwen3"}, "it adapts mlp.down_proj, which the model does not have"),
+        ({"use_dora": True}, "use_dora is set; plain LoRA alone can be applied or merged"),
+        ({"alora_invocation_tokens": [1, 2]}, "alora_invocation_tokens is set"),
+        ({"init_lora_weights": "pissa"}, "init_lora_weights is 'pissa'"),
+        ({"peft_type": "IA3"}, "peft_type is 'IA3'"),
+        ({"bias": "all"}, "bias is 'all'"),
+        ({"r": 8}, r"lora_A of shape \(16, \d+\) and lora_B of \(\d+, 16\), and r is 8"),
+        ({"r": None}, "r is None; a whole number above 0 is legal"),
+        ({"lora_alpha": float("nan")}, "lora_alpha is nan; a finite number is legal"),
+        ({"base_model_name_or_path": ""}, "names no base model; give its folder or hub name with --model"),
+        ({"base_model_name_or_path": None}, "names no base model"),
+        ({"base_model_name_or_path": "a" * 5000 + "/b"}, r"model 'a+\.\.\.a+/b' is no local folder"),
+        ({"base_model_name_or_path": "qwen3"}, "it adapts 'mlp.down_proj', which the model does not have"),
     ],
 )
 def test_what_cannot_be_merged_is_refused(
@@ -201,9 +210,91 @@ def test_what_cannot_be_merged_is_refused(
     folder, _ = saved["qwen2_5_omni", False]
     named = {key: str(bases["qwen3_omni_moe"]) if value == "qwen3" else value for key, value in config.items()}
     odd = changed(folder, tmp_path / "odd", **named)
+    with pytest.raises(ValueError, match=said) as caught:
+        merge(odd, tmp_path / "merged")
+    assert len(str(caught.value)) < 600
+    assert [path.name for path in tmp_path.iterdir()] == ["odd"]
+
+
+def without(weights: dict[str, Any], half: str) -> dict[str, Any]:
+    gone = next(name for name in sorted(weights) if half in name)
+    return {name: tensor for name, tensor in weights.items() if name != gone}
+
+
+DEFECTS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
+    "lone A": (lambda weights: without(weights, "lora_B"), "has lora_A and no lora_B"),
+    "lone B": (lambda weights: without(weights, "lora_A"), "has lora_B and no lora_A"),
+    "nan": (lambda weights: {name: tensor * float("nan") for name, tensor in weights.items()}, "are not finite"),
+    "overflow": (lambda weights: {name: tensor * 0 + 1e30 for name, tensor in weights.items()}, "not finite in torch"),
+    "whole numbers": (lambda weights: {name: tensor.char() for name, tensor in weights.items()}, "of type I8"),
+    "ranks": (lambda weights: {n: t[:4].clone() if "lora_A" in n else t for n, t in weights.items()}, "and r is 16"),
+    "nothing": (lambda _: {}, "0 of 0 weights cannot be applied"),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_damaged_weights_are_refused(
+    defect: str, saved: dict[tuple[str, bool], tuple[Path, Session]], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    change, said = DEFECTS[defect]
+    odd = changed(saved["qwen2_5_omni", False][0], tmp_path / "odd")
+    save_file(change(load_file(odd / WEIGHTS)), odd / WEIGHTS)
     with pytest.raises(ValueError, match=said):
         merge(odd, tmp_path / "merged")
-    assert not (tmp_path / "merged").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["odd"]
+
+
+def test_an_expert_that_the_configuration_does_not_count() -> None:
+    import torch
+
+    update = Update(torch.ones(4, 8), torch.ones(6, 4), 1.0)
+    with pytest.raises(ValueError, match=r"m.mlp.experts.2.down_proj.weight: config.json .* num_experts 2"):
+        update_of("m.mlp.experts.2.down_proj.weight", {"m.mlp.experts": update}, 2)
+
+
+def test_a_foreign_adapter_merges_as_the_legal_one(
+    saved: dict[tuple[str, bool], tuple[Path, Session]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder, _ = saved["qwen2_5_omni", False]
+    foreign = changed(folder, tmp_path / "foreign")
+    weights = load_file(folder / WEIGHTS)
+    save_file({name.replace("thinker.", ""): tensor for name, tensor in weights.items()}, foreign / WEIGHTS)
+    ours, theirs = merge(folder, tmp_path / "ours"), merge(foreign, tmp_path / "theirs")
+    assert (ours / "model.safetensors").read_bytes() == (theirs / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (lambda tensor: tensor.char(), r"is torch.int8 of shape .* the checkpoint that is not quantised"),
+        (lambda tensor: tensor.flatten(), r"is torch.float32 of shape \(\d+,\); 16 or 32 bits and \(\d+, \d+\) were"),
+        (None, "model.safetensors: is damaged"),
+    ],
+)
+def test_a_base_that_cannot_be_added_to(
+    stored: Callable[[Any], Any] | None,
+    said: str,
+    saved: dict[tuple[str, bool], tuple[Path, Session]],
+    tmp_path: Path,
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    folder, session = saved["qwen2_5_omni", False]
+    base = tmp_path / "base"
+    shutil.copytree(session.recipe.model.path, base)
+    weights = base / "model.safetensors"
+    if stored is None:
+        weights.write_bytes(weights.read_bytes()[:-100])
+    else:
+        save_file({n: stored(t) if "q_proj.weight" in n else t for n, t in load_file(weights).items()}, weights)
+    with pytest.raises(ValueError, match=said):
+        merge(folder, tmp_path / "merged", str(base))
+    assert [path.name for path in tmp_path.iterdir()] == ["base"]
 
 
 def test_rank_stabilised_scaling_is_understood(

@@ -153,6 +153,19 @@ def test_a_label_outside_the_set_is_an_error_of_the_data(folder: Path) -> None:
         choose(plain(folder))
 
 
+def test_a_mixture_that_takes_nothing_and_a_validation_that_loses_all_are_errors(folder: Path) -> None:
+    tier = next(iter(choose(plain(folder)).train)).meta["tier"]
+    made = dataclasses.replace(plain(folder).data, mixture={str(tier): 0.0})
+    with pytest.raises(ValueError, match=r"data\.mixture .* takes not one of 14 samples"):
+        choose(plain(folder, data=made))
+    found = choose(plain(folder, validation=ValidationPart(split="test")))
+    with pytest.raises(ValueError, match=r"no held-out sample is left to validate with(.|\n)*1 x broken"):
+        found.leave_out(
+            {sample.id: "broken" for sample in found.held_out[:1]}
+            | dict.fromkeys((sample.id for sample in found.held_out[1:]), "gone")
+        )
+
+
 def test_samples_whose_gold_cannot_be_learned_are_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = TASK.adapter
 

@@ -9,6 +9,7 @@ import pytest
 
 from finetune.recipe import Recipe, check, find, load, record, shipped
 from finetune.run import OVERRIDES, FinetuneConfig, resolve
+from infer.stream.modes import StreamOptions
 from prompts.render import load_template
 from tasks.registry import TASKS
 
@@ -60,10 +61,24 @@ def test_the_emos_recipes_hold_the_published_numbers(name: str) -> None:
         ("[data]\ntask = 'synthetic'\n[optimiser]\nepochs = true", r"epochs: True is no int"),
         ("[data]\ntask = 'synthetic'\n[optimiser]\nepochs = 0", r"optimiser.epochs is 0"),
         ("[data]\ntask = 'synthetic'\n[optimiser]\nrate = 0", r"optimiser.rate is 0"),
+        ("[data]\ntask = 'synthetic'\n[optimiser]\nrate = inf", r"optimiser.rate is inf; legal are numbers above 0"),
+        ("[data]\ntask = 'synthetic'\n[optimiser]\nrate = nan", r"optimiser.rate is nan"),
+        ("[data]\ntask = 'synthetic'\n[optimiser]\nclip_norm = -1.0", r"clip_norm is -1.0; legal is 0 .off. and above"),
+        ("[data]\ntask = 'synthetic'\n[optimiser]\nweight_decay = -0.1", r"weight_decay is -0.1"),
+        ("[data]\ntask = 'synthetic'\n[optimiser]\nseed = -1", r"optimiser.seed is -1"),
+        ("[data]\ntask = 'synthetic'\n[lora]\nalpha = 0", r"lora.alpha is 0; it has to be at least 1"),
+        ("[data]\ntask = 'synthetic'\n[lora]\ndropout = 1.0", r"lora.dropout is 1; it leaves nothing"),
+        ("[data]\ntask = 'synthetic'\n[options]\nlabel_smoothing = 1.0", r"label_smoothing is 1; it leaves nothing"),
+        ("[data]\ntask = 'synthetic'\n[validation]\nmax_tokens = 0", r"validation.max_tokens is 0"),
+        ("[data]\ntask = 'synthetic'\n[validation]\nlimit = 0", r"validation.limit is 0"),
+        ("[data]\ntask = 'synthetic'\nlimit = 0", r"data.limit is 0"),
         ("[data]\ntask = 'synthetic'\n[model]\nquantise = 'nf5'", r"'nf5' is not one of none, nf4 .did you mean nf4"),
         ("[data]\ntask = 'synthetic'\nmixture = { high = 2.0 }", r"data.mixture.high is 2.0; legal is 0 to 1"),
         ("[data]\ntask = 'synthetic'\n[clip]\nfps = -1.0", r"--fps is -1.0"),
         ("[data]\ntask = 'synthetic'\n[lora]\nmodules = 'q_proj'", r"modules: 'q_proj' is no list"),
+        ("[data]\ntask='synthetic-stream'\n[stream]\nmode='offline'", r"is not one of .*did you mean online"),
+        ("[data]\ntask='synthetic-stream'\n[stream]\nwindow_s=2.0", r"--window-s is 2\.0; it has to be at least 4"),
+        ("[data]\ntask='synthetic-stream'\n[stream]\nmax_model_len=0", r"stream\.max_model_len is 0"),
         ("data = 3", r"data: a table was expected"),
         ("[model]", r"names no task"),
         ("[data\n", r"is no TOML"),
@@ -94,6 +109,13 @@ def test_every_override_names_an_option_and_a_key() -> None:
     assert set(OVERRIDES) == options - {"recipe", "out", "resume", "merge"}
     for table, key in OVERRIDES.values():
         assert hasattr(getattr(Recipe(), table), key)
+
+
+def test_clips_are_whole_unless_the_recipe_divides_them(tmp_path: Path) -> None:
+    assert Recipe().stream.mode == "whole"
+    assert load(write(tmp_path, "[data]\ntask = 'synthetic-stream'\n[stream]\nrecall = 1")).stream.mode == "whole"
+    asked = {each.name: each.default for each in dataclasses.fields(StreamOptions)} | {"mode": "whole"}
+    assert asked == {name: getattr(Recipe().stream, name) for name in asked}
 
 
 def test_a_recipe_is_recorded_whole() -> None:

@@ -130,6 +130,13 @@ def test_soft_labels_state_each_probability() -> None:
     assert found["confidence"] == 0.88
 
 
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_label_that_nobody_gave_is_not_learned(soft: bool) -> None:
+    gold = {"labels": [{"label": "joy", "confidence": 0.0}, {"label": "love", "confidence": 1.0}]}
+    found = json.loads(learned(FINE, gold, dataclasses.replace(PLAIN, soft_labels=soft)))
+    assert [item["label"] for item in found["labels"]] == ["love"]
+
+
 def test_numbers_are_rounded_to_what_a_model_would_write() -> None:
     assert learned(Dims(("x",), 0, 1), {"x": 1 / 3}) == '{"x":0.33}'
 
