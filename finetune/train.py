@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -39,11 +39,7 @@ def train(session: Session, *, resume: bool) -> state.Progress:
         list(parameters.values()), lr=recipe.optimiser.rate, weight_decay=recipe.optimiser.weight_decay
     )
     module = learner(session.model, recipe.options.label_smoothing)
-    progress = state.Progress()
-    found = state.latest(session.folder) if resume else None
-    if found is not None:
-        progress = state.restore(found, parameters, adamw)
-        session.say(f"resumed after step {progress.step} of {len(steps)}")
+    progress = _progress(session, len(steps), parameters, adamw) if resume else state.Progress()
     same_everywhere(list(parameters.values()), accelerator)
     due = steps[progress.step - 1] if progress.step else None
     todo = [step for step in steps if step.number > progress.step] if not progress.finished else []
@@ -79,6 +75,16 @@ def train(session: Session, *, resume: bool) -> state.Progress:
             clock = time.monotonic()
     if accelerator.is_main_process and not held_out:
         save_adapter(session.model, recipe, session.folder / ADAPTER)
+    return progress
+
+
+def _progress(session: Session, total: int, parameters: Mapping[str, Any], optimiser: Any) -> state.Progress:
+    """How far the run came, with its weights put back."""
+    found = state.latest(session.folder)
+    if found is None:
+        return state.Progress()
+    progress = state.restore(found, parameters, optimiser)
+    session.say(f"resumed after step {progress.step} of {total}")
     return progress
 
 
