@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from eval.wheels.editions import COMMIT, FORMAT, REPOSITORY, TABLES, WHEELS, Edition, check_tables
+from infer.cache import user_cache
 
 VARIABLE = "OMNIMER_WHEELS"
 SECONDS = 15
@@ -19,8 +20,7 @@ LARGEST = 1_000_000
 
 def cache_folder() -> Path:
     """Where fetched tables and parsed word maps are kept: omnimer/wheels in the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "omnimer" / "wheels"
+    return user_cache("wheels")
 
 
 def candidates(folder: Path, edition: Edition) -> list[Path]:

@@ -289,16 +289,18 @@ def checkpoint(tmp_path: Path) -> Path:
 def adapter(tmp_path: Path) -> Path:
     folder = tmp_path / "adapter"
     folder.mkdir()
-    (folder / "adapter_config.json").write_text('{"r": 16}', encoding="utf-8")
+    (folder / "adapter_config.json").write_text('{"r": 1, "lora_alpha": 16, "target_modules": []}', encoding="utf-8")
     (folder / "adapter_model.safetensors").write_bytes(lora_weights(1.0))
     return folder
 
 
 def lora_weights(value: float) -> bytes:
-    """A safetensors file with one LoRA weight of the thinker's language model."""
-    name = "base_model.model.thinker.model.layers.0.self_attn.q_proj.lora_A.weight"
-    head = json.dumps({name: {"dtype": "F32", "shape": [1, 1], "data_offsets": [0, 4]}}).encode()
-    return struct.pack("<Q", len(head)) + head + struct.pack("<f", value)
+    """A safetensors file with one LoRA pair of the thinker's language model."""
+    module = "base_model.model.thinker.model.layers.0.self_attn.q_proj"
+    places = {f"{module}.lora_A.weight": [0, 4], f"{module}.lora_B.weight": [4, 8]}
+    header = {name: {"dtype": "F32", "shape": [1, 1], "data_offsets": place} for name, place in places.items()}
+    head = json.dumps(header).encode()
+    return struct.pack("<Q", len(head)) + head + struct.pack("<2f", value, value)
 
 
 def test_the_identity_changes_with_weights_and_adapter(checkpoint: Path, adapter: Path) -> None:
@@ -309,7 +311,7 @@ def test_the_identity_changes_with_weights_and_adapter(checkpoint: Path, adapter
     seen.append(Checkpoint(str(checkpoint), adapter).identity())
     (adapter / "adapter_model.safetensors").write_bytes(lora_weights(2.0))
     seen.append(Checkpoint(str(checkpoint), adapter).identity())
-    (adapter / "adapter_config.json").write_text('{"r": 8}', encoding="utf-8")
+    (adapter / "adapter_config.json").write_text('{"r": 1, "lora_alpha": 8, "target_modules": []}', encoding="utf-8")
     seen.append(Checkpoint(str(checkpoint), adapter).identity())
     assert all(one != two for one, two in itertools.combinations(seen, 2))
     assert len({digest(one) for one in seen}) == len(seen)
