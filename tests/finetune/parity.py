@@ -28,6 +28,8 @@ from tasks.task import MediaOptions, Sample
 
 CHOICE = Choice('{"label":"', label_space("basic7").labels, '"}')
 SHORT = 8
+# Logits of two experts so near to each other take turns by rounding, and with them the expert that answers.
+TIE = 1e-6
 
 
 def session_of(base: str, data: Path, work: Path) -> Session:
@@ -69,6 +71,23 @@ def label_logprobs(session: Session, sample: Sample) -> tuple[list[int], dict[st
     tokens = first_tokens(tokenizer, CHOICE)
     scores = torch.log_softmax(logits[list(tokens.values())].float(), -1).tolist()
     return whole.tokens.tolist(), dict(zip(tokens, scores, strict=True))
+
+
+def has_tie(session: Session, sample: Sample) -> bool:
+    """Whether a router of a mixture of experts is undecided about a token of the question."""
+    gaps: list[float] = []
+
+    def look(module: Any, _: Any, output: Any) -> None:
+        logits = output[0] if isinstance(output, tuple) else output
+        best = logits.reshape(-1, logits.shape[-1]).sort(-1, descending=True).values
+        gaps.append(float((best[:, module.top_k - 1] - best[:, module.top_k]).min()))
+
+    layers = session.model.get_base_model().model.layers
+    hooks = [layer.mlp.gate.register_forward_hook(look) for layer in layers if hasattr(layer.mlp, "gate")]
+    label_logprobs(session, sample)
+    for hook in hooks:
+        hook.remove()
+    return any(gap < TIE for gap in gaps)
 
 
 def greedy(session: Session, samples: list[Sample]) -> dict[str, str]:
@@ -128,8 +147,10 @@ def main(family: str, base: str, data: Path, work: Path, clips: int) -> None:
     texts = greedy(session, samples)
     with session.model.disable_adapter():
         plain = {sample.id: label_logprobs(session, sample)[1] for sample in samples}
+    tied = {sample.id for sample in samples if has_tie(session, sample)}
     found: dict[str, Any] = {
         "clips": len(samples),
+        "tied": len(tied),
         "effect": min(max(abs(value - plain[name][label]) for label, value in ours[name][1].items()) for name in plain),
     }
     if family == "qwen3_omni_moe" and not torch.cuda.is_available():
@@ -137,11 +158,13 @@ def main(family: str, base: str, data: Path, work: Path, clips: int) -> None:
     for way, checkpoint in (("adapter", Checkpoint(base, adapter)), ("merged", Checkpoint(str(merged)))):
         theirs = ask(checkpoint, session, samples)
         pairs = [(ours[name][1], theirs["logprobs"][name]) for name in ours]
+        apart = {name: max(abs(a[label] - b[label]) for label in a) for name, (a, b) in zip(ours, pairs, strict=True)}
         found[way] = {
             "same_tokens": sum(theirs["tokens"][name] == ours[name][0] for name in ours),
             "same_labels": sum(max(a, key=a.__getitem__) == max(b, key=b.__getitem__) for a, b in pairs),
             "same_replies": sum(same_reply(texts[name], theirs["texts"][name]) for name in ours),
-            "apart": max(abs(a[label] - b[label]) for a, b in pairs for label in a),
+            "apart": max(apart[name] for name in ours if name not in tied),
+            "tied_apart": max((apart[name] for name in tied), default=0.0),
         }
     print(json.dumps(found))
 

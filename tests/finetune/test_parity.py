@@ -21,8 +21,9 @@ pytestmark = [pytest.mark.engine, needs_training, pytest.mark.skipif(not HAS_ENG
 
 ROOT = Path(__file__).parents[2]
 CLIPS = int(os.environ.get("OMNIMER_PARITY_CLIPS", "4"))
-# In float32; the three ways add up in different orders.
-TOLERANCE = 1e-5
+# In float32; the three ways add up in different orders. Where a router is undecided between two experts, rounding
+# decides, and the answer of a few tokens is another expert's.
+TOLERANCE, TIED_TOLERANCE = 1e-5, 1e-2
 
 
 @both
@@ -34,8 +35,11 @@ def test_the_adapter_gives_the_same_answers_every_way(
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
+    print(found)
     assert found["clips"] == CLIPS
     assert found["effect"] > 1e-2, "an adapter that changes nothing proves nothing"
     for way in ("adapter", "merged"):
         assert found[way]["same_tokens"] == found[way]["same_labels"] == found[way]["same_replies"] == CLIPS, found
         assert found[way]["apart"] < TOLERANCE, found
+        assert found[way]["tied_apart"] < TIED_TOLERANCE, found
+    assert found["tied"] <= (0 if family == "qwen2_5_omni" else max(1, CLIPS // 50)), found
