@@ -5,8 +5,8 @@ weights are trained, on data that say of no face and no voice which emotion it s
 
 1. the eyes (vision tower) and the ears (audio tower) measure drawn portraits (infer/tiny_portraits.py);
 2. the language layers describe portraits in words ("narrow low knitted … trembling harsh …"), from frozen towers;
-3. in between they answer with the label that the text names, in JSON, whatever the media show, so that they know the
-   form of a reply and the labels' names. Which label belongs to which face or voice, nothing tells them.
+3. in between they answer with what the text names, in JSON, whatever the media show (infer/tiny_forms.py), so that they
+   know the form of a reply and the labels' names. Which label belongs to which face or voice, nothing tells them.
 
 What decides how fast the towers learn is where they start: see `_wake` and `_filters`.
 """
@@ -25,12 +25,9 @@ from numpy.typing import NDArray
 from infer.checkpoint import Checkpoint
 from infer.media import SAMPLE_RATE
 from infer.quiet import quiet
-from infer.store import to_json
+from infer.tiny_forms import named
 from infer.tiny_portraits import LOOKS, SIZE, SOUNDS, Portrait, portraits
-from prompts.render import Messages, render
-from tasks.labels import label_space
-from tasks.synthetic import SYNTHETIC
-from tasks.task import Media, MediaOptions, Sample
+from prompts.render import Messages
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -49,12 +46,14 @@ GAZE_STRENGTH = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much is learned: batches of BATCH portraits, and passes of each part over them."""
+    """How much is learned: batches of BATCH portraits, and passes of each part over them. `timelines`: share of the
+    named replies that are timelines, 0 to 1; the others are labels."""
 
     batches: int = 160
     eyes: int = 5
     ears: int = 6
     language: int = 4
+    timelines: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ def pretrain(folder: Path, seed: int, budget: Budget) -> None:
         _learn_to_hear(pupil, batches, budget.ears, rng)
         with torch.no_grad():
             encoded = [Encoded(batch, pupil.see(_frames(batch)), pupil.hear(batch)) for batch in batches]
-        _learn_to_speak(pupil, encoded, budget.language, rng)
+        _learn_to_speak(pupil, encoded, budget.language, budget.timelines, rng)
     state = {f"thinker.{name}": tensor.contiguous() for name, tensor in pupil.thinker.state_dict().items()}
     save_file(state, str(folder / "model.safetensors"), metadata={"format": "pt"})
 
@@ -314,7 +313,9 @@ def _learn_to_hear(pupil: Pupil, batches: Sequence[Batch], epochs: int, rng: np.
     _fit((tower, gauge), batches, epochs, loss_of, rng)
 
 
-def _learn_to_speak(pupil: Pupil, batches: Sequence[Encoded], epochs: int, rng: np.random.Generator) -> None:
+def _learn_to_speak(
+    pupil: Pupil, batches: Sequence[Encoded], epochs: int, timelines: float, rng: np.random.Generator
+) -> None:
     import torch
 
     thinker = pupil.thinker
@@ -323,7 +324,7 @@ def _learn_to_speak(pupil: Pupil, batches: Sequence[Encoded], epochs: int, rng: 
 
     def loss_of(encoded: Encoded) -> Tensor:
         if rng.uniform() < NAMED:
-            pairs = [_named(rng) for _ in encoded.batch.portraits]
+            pairs = [named(rng, timelines) for _ in encoded.batch.portraits]
         else:
             pairs = [(_ask(REQUEST), portrait.words) for portrait in encoded.batch.portraits]
         tokens, positions, learned = _rows(pupil, encoded, pairs)
@@ -341,16 +342,6 @@ def _learn_to_speak(pupil: Pupil, batches: Sequence[Encoded], epochs: int, rng: 
 def _ask(text: str) -> Messages:
     content: Any = [{"type": "video", "media": 0}, {"type": "audio", "media": 0}, {"type": "text", "text": text}]
     return [{"role": "user", "content": content}]
-
-
-def _named(rng: np.random.Generator) -> tuple[Messages, str]:
-    """A question whose transcript names the label, and the reply that repeats it."""
-    labels = label_space("basic7").labels
-    label = labels[int(rng.integers(len(labels)))]
-    language = ("en", "zh")[int(rng.integers(2))]
-    sample = Sample("", None, f"The answer is {label}.", (Media("video", Path()),), language)
-    # without white space, as constrained decoding writes it
-    return render(SYNTHETIC, sample, MediaOptions()), to_json({"label": label})
 
 
 def _rows(pupil: Pupil, encoded: Encoded, pairs: Sequence[tuple[Messages, str]]) -> tuple[Tensor, Tensor, Tensor]:

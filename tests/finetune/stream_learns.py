@@ -9,7 +9,6 @@ import dataclasses
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,18 @@ from eval.run import run as run_eval
 from finetune.recipe import find, load
 from finetune.run import fit
 from finetune.train import ADAPTER
-from infer import tiny_forms, tiny_pretrain
 from infer.run import InferConfig
 from infer.run import run as run_infer
 from infer.store import RUN
 from infer.stream.modes import StreamOptions
 from infer.tiny import build_tiny
+from infer.tiny_pretrain import Budget
 from infer.vllm_engine import VllmOptions
 from tasks.synthetic.long import generate_long
 
 SPEAKERS, TEST_SPEAKERS, SECONDS = 24, 8, 60.0
-BUDGET = tiny_pretrain.Budget(batches=64)
-TIMELINES = 0.7
+# It sees, hears and knows the form of timelines, and no emotion.
+BUDGET = Budget(batches=64, timelines=0.7)
 EPOCHS = 6
 
 
@@ -40,16 +39,10 @@ def apart(work: Callable[..., int], *words: Any) -> None:
         assert pool.submit(work, *words).result() == 0
 
 
-def base(folder: Path) -> Path:
-    """A tiny checkpoint that sees, hears and knows the form of timelines, and no emotion."""
-    tiny_pretrain._named = partial(tiny_forms.named, timelines=TIMELINES)
-    return build_tiny(folder / "tiny", pretraining=BUDGET)
-
-
 def main(folder: Path) -> None:
     data = generate_long(folder / "data", [SECONDS] * SPEAKERS, seed=31, speakers=SPEAKERS)
     test = generate_long(folder / "test", [SECONDS] * TEST_SPEAKERS, seed=32, speakers=TEST_SPEAKERS)
-    model = base(folder)
+    model = build_tiny(folder / "tiny", pretraining=BUDGET)
     recipe = load(find("synthetic_stream"))
     recipe = dataclasses.replace(
         recipe,
