@@ -83,14 +83,15 @@ def test_a_row_is_the_question_as_infer_asks_it_and_the_reply(pretrained: Path) 
     import numpy as np
     import torch
 
-    from infer.tiny_pretrain import Encoded, _batch, _frames, _named, _pupil, _rows
+    from infer.tiny_forms import named
+    from infer.tiny_pretrain import Encoded, _batch, _frames, _pupil, _rows
 
     pupil = _pupil(pretrained)
     rng = np.random.default_rng(0)
     batch = _batch(pupil, rng)
     with torch.no_grad():
         encoded = Encoded(batch, pupil.see(_frames(batch)), pupil.hear(batch))
-    pairs = [_named(rng) for _ in range(BATCH)]
+    pairs = [named(rng) for _ in range(BATCH)]
     tokens, positions, learned = _rows(pupil, encoded, pairs)
     tokenizer = pupil.processor.tokenizer
     for row, mask, place, (messages, reply) in zip(tokens, learned, positions.swapaxes(0, 1), pairs, strict=True):
