@@ -74,7 +74,7 @@ class Told:
 
 def plan(sample: Sample, question: Question, options: StreamOptions, room: int | None) -> list[Part]:
     """The parts that a clip is asked about in; none where it is asked about as a whole, as all are whose answer is no
-    timeline.
+    timeline and those that one window holds.
 
     `room`: tokens for prompt and media (None: not known, whatever is sent fits). Raises MediaError for a clip that
     cannot be read, ValueError for one that cannot be divided so.
@@ -111,6 +111,8 @@ def _windows(
     if room is not None:
         room -= SUMMARY_TOKENS + options.recall * RECALL_TOKENS
         window_s = longest_window(clip, window_s, question.options, question.factor, room)
+    if clip.duration_s <= window_s:
+        return []
     overlap_s = min(options.overlap_s, MOST_OVERLAP * window_s)
     sentences = [(start, end) for start, end, _ in _sentences(sample)]
     cut = partial(cut_between, sentences) if sentences else partial(quietest, _levels(sample.media[0], clip))

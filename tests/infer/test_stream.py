@@ -258,6 +258,14 @@ def test_whole_and_an_unknown_room_ask_once(samples: list[Sample]) -> None:
         plan(samples[2], question("auto"), StreamOptions(), 100)
 
 
+def test_what_one_window_holds_is_asked_as_the_whole(samples: list[Sample]) -> None:
+    windows, whole = question("windows"), question("whole")
+    for sample in samples:
+        assert plan(sample, windows, StreamOptions(mode="windows", window_s=80.0), None) == []
+        assert windows.messages(sample) == whole.messages(sample)
+    assert plan(samples[0], windows, StreamOptions(mode="windows", window_s=40.0), None)
+
+
 def test_a_clip_that_is_itself_a_stretch_of_a_file(samples: list[Sample], tmp_path: Path) -> None:
     path = samples[2].media[0].path
     part = dataclasses.replace(samples[2], media=(Media("video", path, 20.0, 60.0),), meta={"film": "x"}, gold=None)
