@@ -57,8 +57,8 @@ def usage() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; a user's mistake is one message, never a traceback."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    # Threads that wait for each other give their core away: decoding and computing share the cores of a machine.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that wait for each other soon give their core away: decoding and computing share the cores of a machine.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     try:
         code = _main(words)
         sys.stdout.flush()
