@@ -166,6 +166,8 @@ def read(file: Path) -> Encoded | None:
         )
     except (FileNotFoundError, SafetensorError, KeyError, ValueError, TypeError):
         return None
+    except RuntimeError:  # another process put its own in this place between our looking and reading
+        return None
 
 
 def weights_hash(thinker: Any) -> str:
