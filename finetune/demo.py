@@ -2,9 +2,10 @@
 
 OUT/synthetic-N/                     the drawn benchmark, and its test clips without sound, movement or order
 OUT/tiny-FAMILY[-pretrained]/        the tiny checkpoint; --model takes it
-OUT/runs/MODEL-N/                    the run before: replies, answers, scores, report
-OUT/runs/MODEL-N-finetune/           the training: log, adapter, card
-OUT/runs/MODEL-N-lora[-VARIANT]/     the runs after, with whole clips and with changed ones
+OUT/runs/MODEL-N/                    the one run of a model that is not fine-tuned: replies, answers, scores, report
+OUT/runs/before-N/, after-N/         the runs before and after the training; the first one's report shows both
+OUT/runs/after-N-VARIANT/            the runs over clips that lost something
+OUT/runs/finetune-N/                 the training: log, adapter, card
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import dataclasses
 import itertools
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from finetune.model import add_lora, attention, load_thinker, weight_type
@@ -100,7 +101,7 @@ def own_share(items: Sequence[Item], accelerator: Any) -> list[Item]:
 def together(accelerator: Any) -> Callable[[bool], bool]:
     """A function that tells whether something holds for any process whose forwards count: for this one, or, where the
     model is cut up, for any. All processes have to call it the same number of times."""
-    return (lambda own: bool(_most(int(own), accelerator))) if is_cut(accelerator) else bool
+    return partial(anywhere, accelerator=accelerator) if is_cut(accelerator) else bool
 
 
 def anywhere(own: bool, accelerator: Any) -> bool:

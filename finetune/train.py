@@ -42,7 +42,7 @@ def train(session: Session, *, resume: bool) -> state.Progress:
     progress = _progress(session, len(steps), parameters, adamw) if resume else state.Progress()
     same_everywhere(list(parameters.values()), accelerator)
     due = steps[progress.step - 1] if progress.step else None
-    todo = [step for step in steps if step.number > progress.step] if not progress.finished else []
+    todo = [step for step in steps if step.number > progress.step]
 
     def save() -> None:
         accelerator.wait_for_everyone()

@@ -110,6 +110,7 @@ class Waves:
             for part in wave:
                 found = replies.get(part.name)
                 past[part.clip.id].append((part, read(found.text if found else None, question.task.answer)))
+                del past[part.clip.id][: -max(1, recall)]  # told_of looks at no more
         return failures
 
     def _wave(
