@@ -74,9 +74,9 @@ def test_the_playhead_moves_while_it_plays(opened: Opened, talk: Path) -> None:
     page.keyboard.press(" ")
     until(page, f"{PLAYER}.currentTime > 0.3")
     page.keyboard.press(" ")
-    until(page, f"{PLAYER}.paused")
+    # the player tells of its pause a moment after it has paused; then the lanes say what it says
+    until(page, f"{PLAYER}.paused && document.querySelector('.lanes').ariaValueNow >= 0.3")
     assert playhead(page) > before
-    assert time_of(page) > 0.2
 
 
 def test_a_line_of_the_transcript_leads_to_its_moment(opened: Opened, talk: Path) -> None:
