@@ -22,9 +22,11 @@ from typing import Any
 from infer.engine import EngineError, Reply, Request, Sampling, fed_media, lost_modality
 from infer.media import SAMPLE_RATE, Clip
 from prompts.render import Messages
+from tasks.mp4 import encode_mp4
 from tasks.task import Media
 
 UNTOLD = "the endpoint does not say what it fed"
+SOUND_BITS = 128_000  # a second, of parts of clips
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,25 +151,11 @@ def data_url(media: Media, clip: Clip) -> str:
 
 def cut(clip: Clip) -> bytes:
     """A clip's sampled frames and its sound as an mp4 (H.264 at the clip's own rate, AAC 16 kHz mono)."""
-    import av
-
     if clip.frames is None:
         raise ValueError("the clip has no pictures to send")
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4") as container:
-        video = container.add_stream("libx264", rate=Fraction(clip.fps).limit_denominator(1000))
-        video.height, video.width = clip.frames.shape[1:3]
-        video.pix_fmt = "yuv420p"
-        video.options = {"preset": "veryfast", "crf": "18"}
-        sound = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono") if clip.audio is not None else None
-        for picture in clip.frames:
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(video.encode())
-        if sound is not None and clip.audio is not None:
-            block = av.AudioFrame.from_ndarray(clip.audio[None], format="fltp", layout="mono")
-            block.sample_rate, block.pts, block.time_base = SAMPLE_RATE, 0, Fraction(1, SAMPLE_RATE)
-            container.mux(sound.encode(block))
-            container.mux(sound.encode())
+    fps = Fraction(clip.fps).limit_denominator(1000)
+    encode_mp4(buffer, clip.frames, fps, clip.audio, SAMPLE_RATE, {"preset": "veryfast", "crf": "18"}, SOUND_BITS)
     return buffer.getvalue()
 
 

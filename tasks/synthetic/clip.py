@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.mp4 import encode_mp4
 from tasks.synthetic.expressions import FACES, clip_camera, expression_tracks, speaker_look
 from tasks.synthetic.face import draw_face
 from tasks.synthetic.layout import VARIANTS, Variant
@@ -17,6 +17,8 @@ from tasks.synthetic.voice import RATE, VOICES, draw_voice, speaker_throat
 FPS = 25
 SIZES = (64, 1024)
 SECONDS = (0.5, 60.0)
+H264 = {"preset": "superfast", "crf": "28", "g": "12"}
+SOUND_BITS = 40_000
 
 Frames = NDArray[np.uint8]
 Sound = NDArray[np.float32]
@@ -80,28 +82,10 @@ def write_clip(path: Path, frames: Frames, audio: Sound | None, fps: int = FPS) 
     `frames` is uint8 RGB [T, H, W, 3] with even H and W, `audio` float32 [n] at 16 kHz. The file appears under its name
     only when it is whole. One encoder thread: the same input gives the same bytes with the same PyAV.
     """
-    import av
-
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with av.open(str(part), "w", format="mp4") as container:
-            video = container.add_stream("libx264", rate=fps)
-            video.height, video.width = frames.shape[1:3]
-            video.pix_fmt = "yuv420p"
-            video.options = {"preset": "superfast", "crf": "28", "g": "12"}
-            video.thread_count = 1
-            sound = container.add_stream("aac", rate=RATE, layout="mono") if audio is not None else None
-            if sound is not None:
-                sound.bit_rate = 40_000
-            for picture in np.ascontiguousarray(frames):
-                container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            container.mux(video.encode())
-            if sound is not None and audio is not None:
-                block = av.AudioFrame.from_ndarray(np.ascontiguousarray(audio[None]), format="fltp", layout="mono")
-                block.sample_rate, block.pts, block.time_base = RATE, 0, Fraction(1, RATE)
-                container.mux(sound.encode(block))
-                container.mux(sound.encode())
+        encode_mp4(str(part), frames, fps, audio, RATE, H264, SOUND_BITS)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import pytest
 from eval.report import RunResult
 from tasks.synthetic import generate
 from tasks.synthetic.long import generate_long
-from tests.eval.html_runs import HOUR, WIDE, Opened, moved, run, streams, utterances, write
+from tests.eval.html_runs import HOUR, LIMIT_S, WIDE, Opened, moved, run, streams, utterances, write
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # A closed network and no display: nothing that Chromium would fetch for itself.
@@ -29,7 +29,7 @@ def browser() -> Iterator[Any]:
     if path is None:
         pytest.skip(f"needs one of {', '.join(NAMES)} (scripts/setup_browser.sh)")
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        chromium = playwright.chromium.launch(executable_path=path, args=list(FLAGS), timeout=1000 * LIMIT_S)
         yield chromium
         chromium.close()
 
@@ -50,7 +50,9 @@ def opened(browser: Any) -> Iterator[Opened]:
         dialog.dismiss()
 
     def opener(file: Path | str, address: str = "", *, size: dict[str, int] = WIDE, scheme: str = "light") -> Any:
-        context = browser.new_context(viewport=size, color_scheme=scheme)
+        # without motion a colour is what it is, not on its way to another
+        context = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce")
+        context.set_default_timeout(1000 * LIMIT_S)
         contexts.append(context)
         page = context.new_page()
         page.on("dialog", on_dialog)

@@ -102,9 +102,13 @@ def write(result: RunResult, *others: RunResult) -> Path:
     return file
 
 
-def until(page: Any, expression: str, seconds: float = 15.0) -> None:
+# How long anything that a page does may take before a test gives up: a slow or busy machine is no failure.
+LIMIT_S = 120.0
+
+
+def until(page: Any, expression: str) -> None:
     """Waits until a JavaScript expression holds. (The page's policy forbids playwright's own way, which needs eval.)"""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + LIMIT_S
     while not page.evaluate(expression):
         assert time.monotonic() < end, f"never came true: {expression}"
         time.sleep(0.02)
@@ -149,7 +153,17 @@ CONTRAST = """
 
 HOUR = 3600
 PLAYER = "document.querySelector('#sample video')"
-READY = f"{PLAYER}.readyState >= 1"
+
+# Two frames, after which what waited for the next one has been drawn.
+DRAWN = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+
+
+def ready(page: Any, length: str = f"{PLAYER}.duration") -> None:
+    """Waits until the player knows its file, the page has been told so, and the lanes are drawn at this length (s)."""
+    until(page, f"{PLAYER}.readyState >= 1")
+    until(page, f"document.querySelector('.lanes').ariaValueMax > {length} - 0.1")
+    until(page, "document.querySelector('.playhead') !== null")
+    assert page.evaluate(DRAWN)
 
 
 def sample(number: int) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.eval.html_runs import HOUR, PLAYER, READY, Opened, moved, sample, streams, until, utterances, write
+from tests.eval.html_runs import HOUR, PLAYER, Opened, moved, ready, sample, streams, until, utterances, write
 
 
 def time_of(page: Any) -> float:
@@ -32,7 +32,7 @@ def playhead(page: Any) -> float:
 
 def test_a_click_on_an_utterance_leads_to_its_start(opened: Opened, talk: Path) -> None:
     page = opened(talk, sample(0))
-    until(page, READY)
+    ready(page)
     item = utterances(8, 20)[5]
     page.locator(".lanes .segment").nth(5).click()
     assert page.evaluate(f"{PLAYER}.currentTime") == pytest.approx(item["start"], abs=1e-3)
@@ -43,7 +43,7 @@ def test_a_click_on_an_utterance_leads_to_its_start(opened: Opened, talk: Path) 
 
 def test_a_click_beside_utterances_leads_to_that_moment(opened: Opened, talk: Path) -> None:
     page = opened(talk, sample(0))
-    until(page, READY)
+    ready(page)
     length = page.evaluate(f"{PLAYER}.duration")
     width = page.locator(".lanes").bounding_box()["width"]
     page.locator(".lanes").click(position={"x": width / 4, "y": 8})
@@ -53,7 +53,7 @@ def test_a_click_beside_utterances_leads_to_that_moment(opened: Opened, talk: Pa
 
 def test_lanes_and_words_follow_the_player(opened: Opened, talk: Path) -> None:
     page = opened(talk, sample(0))
-    until(page, READY)
+    ready(page)
     told = moved(utterances(8, 20))
     for item in (told[4], told[1]):
         page.evaluate(f"time => {{ {PLAYER}.currentTime = time; }}", item["start"] + 0.1)
@@ -69,7 +69,7 @@ def test_lanes_and_words_follow_the_player(opened: Opened, talk: Path) -> None:
 
 def test_the_playhead_moves_while_it_plays(opened: Opened, talk: Path) -> None:
     page = opened(talk, sample(0))
-    until(page, READY)
+    ready(page)
     before = playhead(page)
     page.keyboard.press(" ")
     until(page, f"{PLAYER}.currentTime > 0.3")
@@ -81,7 +81,7 @@ def test_the_playhead_moves_while_it_plays(opened: Opened, talk: Path) -> None:
 
 def test_a_line_of_the_transcript_leads_to_its_moment(opened: Opened, talk: Path) -> None:
     page = opened(talk, sample(0))
-    until(page, READY)
+    ready(page)
     told = moved(utterances(8, 20))
     page.locator(".said").nth(3).click()
     assert page.evaluate(f"{PLAYER}.currentTime") == pytest.approx(told[3]["start"], abs=1e-3)
@@ -142,7 +142,7 @@ def test_times_count_from_the_start_of_a_clip_inside_its_file(opened: Opened, cl
     changed = type(whole)(whole.id, None, media=(part,), meta=whole.meta)
     page = opened(write(type(result)(tmp_path, result.task, result.facts, [changed], result.scores, result.answers,
                                      result.replies)), sample(0))  # fmt: skip
-    until(page, READY)
+    ready(page, "10")
     assert page.get_attribute(".lanes", "aria-valuemax") == "10.0"
     page.locator(".lanes .segment").nth(2).click()
     start = utterances(4, 10)[2]["start"]
@@ -168,7 +168,7 @@ def test_gold_the_answer_and_other_runs_have_lanes(opened: Opened, talk: Path) -
 
 def test_without_gold_there_are_lanes_and_nothing_is_compared(opened: Opened, talk: Path) -> None:
     page = opened(talk, sample(1))
-    until(page, READY)
+    ready(page)
     assert "Gold" not in page.locator(".lanes svg").inner_html()
     assert page.locator(".agreed, .agreement, .said .verdict").count() == 0
     assert "No gold is known." in page.inner_text("#sample")
@@ -180,7 +180,7 @@ def test_without_gold_there_are_lanes_and_nothing_is_compared(opened: Opened, ta
 @pytest.mark.parametrize(("number", "words"), [(2, "no utterances"), (3, "no readable answer")])
 def test_an_answer_without_utterances_says_so(opened: Opened, talk: Path, number: int, words: str) -> None:
     page = opened(talk, sample(number))
-    until(page, READY)
+    ready(page)
     assert words in page.locator(".lanes svg").inner_html()
     assert page.get_attribute(".said >> nth=0", "aria-setsize") == "8"
     page.locator(".lanes .segment").first.click()

@@ -16,9 +16,9 @@ from tests.eval.html_runs import (
     CONTRAST,
     HOUR,
     PHONE,
-    READY,
     Opened,
     moved,
+    ready,
     sample,
     streams,
     until,
@@ -33,6 +33,7 @@ NASTY = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\x01\ud800
 
 
 def saved(page: Any, name: str, folder: Path) -> Path:
+    page.wait_for_selector(".lanes svg")
     with page.expect_download() as waiting:
         page.get_by_label(f"as {name.upper()}").click()
     path = folder / f"saved.{name}"
@@ -63,6 +64,7 @@ def test_a_saved_svg_holds_every_utterance_and_stands_alone(
 
 def test_only_the_part_in_sight_is_saved(opened: Opened, talk: Path, tmp_path: Path) -> None:
     page = opened(talk, sample(4))
+    page.wait_for_selector(".lanes svg")
     page.get_by_label("Zoom in").click()
     tree = ElementTree.parse(saved(page, "svg", tmp_path)).getroot()  # noqa: S314
     segments = [group for group in tree.iter(f"{SVG}g") if group.get("class") == "segment"]
@@ -122,7 +124,7 @@ def test_a_phone_never_scrolls_sideways(opened: Opened, talk: Path, number: int)
 @pytest.mark.parametrize("number", [0, 2, 3])
 def test_text_is_readable_in_light_and_dark(opened: Opened, talk: Path, scheme: str, number: int) -> None:
     page = opened(talk, sample(number), scheme=scheme)
-    until(page, READY)
+    ready(page)
     page.locator(".lanes .segment").first.click()
     page.locator("summary", has_text="as a table").click()
     until(page, "document.querySelectorAll('table.utterances tbody tr').length > 0")
@@ -131,6 +133,7 @@ def test_text_is_readable_in_light_and_dark(opened: Opened, talk: Path, scheme: 
 
 def test_lanes_change_with_the_theme(opened: Opened, talk: Path) -> None:
     page = opened(talk, sample(4))
+    page.wait_for_selector(".lanes svg")
     fill = "getComputedStyle(document.querySelector('.lanes .segment rect')).fill"
     light = page.evaluate(fill)
     page.click("#theme")
@@ -139,6 +142,7 @@ def test_lanes_change_with_the_theme(opened: Opened, talk: Path) -> None:
 
 def test_paper_holds_lanes_and_table(opened: Opened, talk: Path) -> None:
     page = opened(talk, sample(0))
+    page.wait_for_selector(".lanes svg")
     page.emulate_media(media="print")
     assert page.is_visible(".lanes svg")
     assert not page.is_visible(".lines")

@@ -168,7 +168,7 @@ edits = st.lists(
 
 
 @pytest.mark.parametrize("name", TRACKS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 @given(changes=edits)
 def test_no_damaged_file_gets_past_as_an_exception(name: str, changes: list[Any], tmp_path: Path) -> None:
     valid = VALID[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -84,7 +85,7 @@ def break_clips(paths: list[Path]) -> dict[str, str]:
         ("no such file", lambda path: path.unlink()),
         ("is empty", lambda path: path.write_bytes(b"")),
         ("cannot be read", lambda path: path.write_text("this is no video\n" * 100)),
-        ("cannot be read", lambda path: path.write_bytes(os.urandom(5000))),
+        ("cannot be read", lambda path: path.write_bytes(random.Random(0).randbytes(5000))),
         ("cannot be read", lambda path: cut(path, 0.5)),
         ("cannot be read", lambda path: cut(path, 0.02)),
         ("is a directory", as_folder),

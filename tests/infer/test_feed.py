@@ -26,7 +26,6 @@ from tests.infer.clips import cut_off, without_index, write_audio, write_video
 
 ANSWER = OneOf(("Joy", "Anger"))
 SAMPLING = Sampling("schema", 0.0, 64, 0)
-pytestmark = pytest.mark.timeout(120)
 
 
 def no_samples(_root: Root, _split: str) -> Iterator[Sample]:

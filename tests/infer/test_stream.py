@@ -28,7 +28,6 @@ from tasks.synthetic.long import generate_long
 from tasks.synthetic.stream import SYNTHETIC_STREAM
 from tasks.task import Media, MediaOptions, Root, Sample
 
-pytestmark = pytest.mark.timeout(300)
 SMALL = MediaOptions(min_pixels=1, max_pixels=64 * 64)
 WINDOWS = StreamOptions(mode="windows", window_s=16.0, overlap_s=4.0, recall=2)
 

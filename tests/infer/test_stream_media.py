@@ -19,7 +19,6 @@ from tasks.synthetic.long import generate_long
 from tests.infer.clips import cut_off, picture, write_audio, write_coded_audio, write_video
 from tests.infer.reading import sound, video
 
-pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
 SECONDS = 12.0
 WINDOWS = [(0.0, 3.0), (0.4, 2.0), (3.0, 5.5), (7.3, 9.9), (5.123, 5.9), (10.0, None), (11.5, 13.0)]

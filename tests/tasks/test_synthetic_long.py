@@ -22,7 +22,6 @@ from tasks.task import Root, Sample
 from tasks.validate import check_samples
 
 SIZE, SEED = 64, 7
-pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
