@@ -180,7 +180,8 @@ def positions(thinker: Any, tokens: Tensor, media: Sequence[Encoded], *, interle
         torch.ones_like(tokens)[None],
         interleave and bool(pictures) and bool(sounds),
         torch.tensor([one.mels for one in sounds]) if sounds else None,
-        torch.tensor([one.seconds for one in pictures]) if pictures else None,
+        # vLLM's processor takes one frame rate a question, that of the first clip (infer/vllm_engine.py).
+        torch.tensor([pictures[0].seconds] * len(pictures)) if pictures else None,
     )
     whole: Tensor = found[:, 0].floor().long() if found.is_floating_point() else found[:, 0]
     return whole

@@ -35,7 +35,8 @@ def divide_clips(chosen: Chosen, recipe: Recipe, question: Question) -> None:
     The containers of the clips are read (their sound too, where pauses are looked for). Raises ValueError when nothing
     is left to learn from.
     """
-    if recipe.stream.mode == "whole" or not isinstance(chosen.task.answer, Timeline):
+    whole = recipe.stream.mode == "whole" and not recipe.stream.marks
+    if whole or not isinstance(chosen.task.answer, Timeline):
         return
     clips = [*chosen.train, *chosen.held_out]
     room = recipe.stream.max_model_len - question.sampling.max_tokens

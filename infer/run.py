@@ -132,7 +132,7 @@ def run(config: InferConfig) -> int:
             print(f"cut off {store.repaired_bytes} bytes of a reply that a crash interrupted", file=sys.stderr)
         try:
             store.begin(_record(config, question, root), _facts(config, everything), samples)
-            load = partial(load_engine, config, model, samples)
+            load = partial(load_engine, config, model)
             room = _room(config, question)
             asked, failed = ask_stream(
                 samples, question, store, load, config.threads, config.reask, config.stream, room
@@ -214,14 +214,13 @@ def label_choice(kind: AnswerKind, template: Template) -> Choice:
     return Choice(head, kind.labels, tail)
 
 
-def load_engine(config: InferConfig, model: Checkpoint | Endpoint, samples: list[Sample]) -> Engine:
-    """Loads the model. Slow; nothing heavy is imported before it."""
+def load_engine(config: InferConfig, model: Checkpoint | Endpoint, media_per_prompt: int) -> Engine:
+    """Loads the model for questions with at most so many media of a kind. Slow; nothing heavy is imported before it."""
     if isinstance(model, Endpoint):
         return OpenAIEngine(model, config.endpoint)
     print(f"loading {config.model} …", file=sys.stderr)
     start = time.monotonic()
-    most = max(len(sample.media) for sample in samples)
-    engine = VllmEngine(model, config.vllm, config.seed, media_per_prompt=most)
+    engine = VllmEngine(model, config.vllm, config.seed, media_per_prompt=media_per_prompt)
     print(f"loaded in {time.monotonic() - start:.0f} s", file=sys.stderr)
     return engine
 
@@ -258,9 +257,14 @@ def _record(config: InferConfig, question: Question, root: Root) -> dict[str, An
         "engine": config.engine,
         # written where they are used, so that runs from before these options go on
         **({"thinking": True} if question.thinking else {}),
-        **({"stream": dataclasses.asdict(config.stream)} if isinstance(task.answer, Timeline) else {}),
+        **({"stream": _stream(config.stream)} if isinstance(task.answer, Timeline) else {}),
         **({"replies_of": str(config.replies_of.resolve())} if config.replies_of else {}),
     }
+
+
+def _stream(options: StreamOptions) -> dict[str, Any]:
+    """How clips are divided; marks where they are used, for runs from before there were any."""
+    return {name: value for name, value in dataclasses.asdict(options).items() if name != "marks" or value}
 
 
 def _facts(config: InferConfig, samples: list[Sample]) -> dict[str, Any]:

@@ -41,6 +41,8 @@ Messages = list[Message]
 
 # The key of a sample's meta that holds the reply of an earlier run (`omnimer infer --replies-of`).
 REPLY = "reply"
+# The key that holds, for each medium, the time that is written before it; "" for none.
+MARKS = "stream_marks"
 # Put behind the question by `--thinking`; the parser reads the answer block alone.
 THINKING = (
     "First reason about the cues step by step between <think> and </think>. "
@@ -186,7 +188,8 @@ def render(
     system: str | None = None,
     thinking: bool = False,
 ) -> Messages:
-    """The messages for one sample: media first, question last (so that questions on one clip share their prefix).
+    """The messages for one sample: media first (behind their times, where these are marked), question last (so that
+    questions on one clip share their prefix).
 
     `template` None takes the task's own. `transcript` False leaves the sample's text out. `system` None adds no system
     turn, so the model's chat template puts in its own default. `thinking` asks for reasoning before the answer. Raises
@@ -195,7 +198,10 @@ def render(
     template = template or load_template(task.template)
     question = _question(task, sample, options, template, transcript) + (f"\n\n{THINKING}" if thinking else "")
     content: list[Item] = []
-    for index, medium in enumerate(sample.media):
+    marks = sample.meta.get(MARKS) or [""] * len(sample.media)
+    for index, (medium, mark) in enumerate(zip(sample.media, marks, strict=True)):
+        if mark:
+            content.append({"type": "text", "text": f"\n{mark}\n"})
         if medium.kind == "video" and options.video:
             content.append({"type": "video", "media": index})
         if options.audio and not (options.audio_in_video and medium.kind == "video"):

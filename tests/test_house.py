@@ -6,9 +6,7 @@ import ast
 import dataclasses
 import importlib
 import json
-import os
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -142,7 +140,7 @@ def light(body: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[
     """Runs Python on a base install: whatever is heavy cannot be imported."""
     script = REFUSING.format(heavy=HEAVY, root=str(ROOT), body=body)
     words = [sys.executable, "-c", script]
-    done = subprocess.run(words, cwd=cwd, input=stdin, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(words, cwd=cwd, input=stdin, capture_output=True, text=True, check=False)
     assert "LOADED []" in done.stderr, done.stderr
     return done
 
@@ -194,21 +192,30 @@ def test_every_module_can_be_imported_on_the_base_install(tmp_path: Path) -> Non
     assert done.stdout == "all\n"
 
 
+# What --help may import besides the standard library and the rooms. With these it answers in about half a second on a
+# machine of 2026; pandas, scikit-learn or av alone would take as long again, on any machine.
+QUICK = {"docstring_parser", "jinja2", "markupsafe", "numpy", "rich", "tyro", "typeguard", "typing_extensions"}
+IMPORTED = """
+import sys
+before = set(sys.modules)
+sys.path.insert(0, {root!r})
+from omnimer import main
+code = main([{name!r}, "--help"])
+print(*sorted({{name.split(".")[0] for name in set(sys.modules) - before}}), file=sys.stderr)
+sys.exit(code)
+"""
+
+
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_answers_in_under_a_second(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [sys.executable, str(ROOT / "omnimer.py"), name, "--help"]
-    walls, cores = [], []
-    for _ in range(3):
-        start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(words, capture_output=True, check=True, timeout=60)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        walls.append(time.monotonic() - start)
-        cores.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+def test_help_imports_nothing_that_takes_long(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [sys.executable, "-c", IMPORTED.format(root=str(ROOT), name=name)]
+    start = time.monotonic()
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
     with capsys.disabled():
-        print(f" [omnimer {name} --help: {min(walls):.2f} s, of a core {min(cores):.2f} s]", end="")
-    # where others compete for the cores, the clock on the wall measures them
-    busy = os.getloadavg()[0] > 0.75 * (os.cpu_count() or 1)
-    assert min(cores if busy else walls) < 1
+        print(f" [omnimer {name} --help: {time.monotonic() - start:.2f} s]", end="")
+    names = set(done.stderr.splitlines()[-1].split())
+    assert "omnimer" in names
+    assert names - set(sys.stdlib_module_names) - {*ROOMS, "omnimer", "__mp_main__"} <= QUICK
 
 
 # --- tables without holes

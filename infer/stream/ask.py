@@ -28,7 +28,7 @@ def ask_stream(
     samples: list[Sample],
     question: Question,
     store: RunStore,
-    load: Callable[[], Engine],
+    load: Callable[[int], Engine],
     threads: int,
     reask: int,
     options: StreamOptions,
@@ -36,14 +36,16 @@ def ask_stream(
 ) -> tuple[int, Counter[str]]:
     """Asks about clips, in parts or as wholes, as the options say (see infer.stream.modes.plan).
 
-    `room`: tokens for prompt and media, None where it is not known. A clip that cannot be divided is a reply with the
+    `load` is told how many media of a kind one question has at most. `room`: tokens for prompt and media, None where it
+    is not known. A clip that cannot be divided is a reply with the
     reason. Returns how many questions there were (one a part, one a whole clip), and the reasons of failures with
     counts.
     """
-    loaded = cache(load)
     plans, failures = _plans(samples, question, options, room, threads, store)
     wholes = [sample for sample in samples if plans.get(sample.id) == []]
     divided = [parts for parts in plans.values() if parts]
+    pieces = max((len(part.stretches) for parts in divided for part in parts), default=1)
+    loaded = cache(partial(load, max(1, pieces) * max(len(sample.media) for sample in samples)))
     if divided:
         count = sum(map(len, divided))
         print(f"{len(divided):,} clips in {count:,} parts ({divided[0][0].mode})", file=sys.stderr)

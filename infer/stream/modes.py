@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from typing import TYPE_CHECKING, Any, Literal
 
 from infer.decode import ClipInfo, MediaError
 from infer.feed import PART, Question
 from infer.media import probe
-from infer.stream.parts import Part, clock
+from infer.stream.parts import Part, Stretch, clock
 from infer.stream.pauses import HOP_S, loudness, quietest, speech
 from infer.stream.windows import MOST_OVERLAP, SHORTEST_S, cut_between, fits_whole, longest_window, plan_windows
+from prompts.render import MARKS
 from prompts.schema import Schema, schema
 from tasks.task import Media, Sample, Timeline
 
@@ -28,8 +30,11 @@ TEMPLATES = {"given": "stream_given_json", "online": "stream_online_json"}
 SUMMARY_TOKENS, RECALL_TOKENS, WORDS_TOKENS = 256, 96, 64
 # Letters a token, at the least: English has four, a JSON Schema three, Chinese one or more.
 LETTERS_A_TOKEN = 3
+# Tokens of a stretch's time, and of what opens and closes its media.
+MARK_TOKENS = 24
 # A shorter utterance is fed with a little of its surroundings.
 SHORTEST_MEDIA_S = 1.0
+SHORTEST_STRETCH_S = 0.5
 RANGE = r"^[0-9]{2,3}:[0-5][0-9]-[0-9]{2,3}:[0-5][0-9]$"
 
 
@@ -52,6 +57,9 @@ class StreamOptions:
     segments: Literal["auto", "sentences", "gold", "sound"] = "auto"
     """Where the times of utterances come from (given, online): sentence times of the data, the gold timeline, or the
     loudness of the sound. auto: sentence times where there are any, else the sound."""
+    marks: bool = False
+    """Write times between pictures and sound (whole, windows): what is fed is cut in the pauses between utterances, and
+    each stretch stands behind the time of its utterance, as `segments` finds it."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.window_s) or self.window_s < SHORTEST_S:
@@ -62,6 +70,8 @@ class StreamOptions:
             raise ValueError(f"--horizon-s is {self.horizon_s}; it has to be at least {SHORTEST_MEDIA_S:g}")
         if self.recall < 0:
             raise ValueError(f"--recall is {self.recall}; it has to be 0 or more")
+        if self.marks and self.mode in TEMPLATES:
+            raise ValueError(f"--marks is for whole clips and windows; --mode {self.mode} asks about single utterances")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +90,26 @@ def plan(sample: Sample, question: Question, options: StreamOptions, room: int |
     cannot be read, ValueError for one that cannot be divided so.
     """
     fed = question.options.video or question.options.audio
-    if options.mode == "whole" or not isinstance(question.task.answer, Timeline) or not sample.media or not fed:
+    if not isinstance(question.task.answer, Timeline) or not sample.media or not fed:
+        return []
+    if options.mode == "whole" and not options.marks:
         return []
     medium = sample.media[0]
     info = probe(medium.path)
     begin = medium.start_s or 0.0
     clip = replace(info, duration_s=min(medium.end_s or math.inf, info.duration_s) - begin)
     room = None if room is None else room - text_tokens(question, sample)
-    if options.mode == "auto" and (room is None or fits_whole(clip, question.options, question.factor, room)):
-        return []
-    if options.mode in ("auto", "windows"):
-        return _windows(sample, clip, question, options, room)
-    return _utterances(sample, clip, question, options, room)
+    if options.mode in TEMPLATES:
+        return _utterances(sample, clip, question, options, room)
+    segments = _segments(sample, clip, options.segments) if options.marks else []
+    parts: list[Part] = []
+    if options.mode != "whole" and not (options.mode == "auto" and _fits(clip, question, room, len(segments))):
+        room = None if room is None else room - MARK_TOKENS * _densest(segments, options.window_s)
+        parts = _windows(sample, clip, question, options, room)
+    if options.marks and not parts:
+        end = clip.duration_s
+        parts = [Part(sample, "whole", 0, 1, 0.0, end, media=(0.0, end), clip_s=end, text=sample.text)]
+    return [replace(part, stretches=stretches(segments, *part.media)) for part in parts] if options.marks else parts
 
 
 def divide(sample: Sample, question: Question, options: StreamOptions, room: int | None) -> list[Part] | str:
@@ -102,6 +120,13 @@ def divide(sample: Sample, question: Question, options: StreamOptions, room: int
         return f"media: {error}"
     except ValueError as error:
         return f"{sample.media[0].path}: {error}"
+
+
+def _fits(clip: ClipInfo, question: Question, room: int | None, marks: int) -> bool:
+    """Whether a clip, with so many times written into it, can be asked about at once."""
+    if room is None:
+        return True
+    return fits_whole(clip, question.options, question.factor, room - MARK_TOKENS * marks)
 
 
 def _windows(
@@ -165,6 +190,28 @@ def _sentences(sample: Sample) -> list[Segment]:
     return [(float(start), float(end), str(text)) for start, end, text in sample.meta.get("sentences") or ()]
 
 
+def stretches(segments: Sequence[Segment], begin: float, end: float) -> tuple[Stretch, ...]:
+    """What lies from `begin` to `end` (s), cut in the middle of the pauses between the utterances there; the times of
+    the marks are whole seconds from `begin`. Utterances that leave no room for a cut share a stretch."""
+    inside = [(max(first, begin), min(last, end)) for first, last, _ in segments if first < end and last > begin]
+    found: list[Stretch] = []
+    start, marks = begin, list[str]()
+    for (first, last), after in zip_longest(inside, inside[1:]):
+        low, high = round(first - begin), round(last - begin)
+        marks.append(f"{clock(low)}-{clock(max(high, low + 1))}")
+        stop = end if after is None else round((last + after[0]) / 2, 3)
+        if stop - start >= SHORTEST_STRETCH_S or after is None:
+            found.append((start, stop, ", ".join(marks)))
+            start, marks = stop, []
+    return tuple(found) or ((begin, end, f"{clock(0)}-{clock(end - begin)}"),)
+
+
+def _densest(segments: Sequence[Segment], seconds: float) -> int:
+    """How many utterances lie in so many seconds at the most."""
+    starts = [start for start, _, _ in segments]
+    return max((bisect_left(starts, start + seconds) - place + 1 for place, start in enumerate(starts)), default=0)
+
+
 def _levels(medium: Media, clip: ClipInfo) -> Levels:
     """Loudness over the part of a file that is the clip."""
     begin = round((medium.start_s or 0.0) / HOP_S)
@@ -202,12 +249,13 @@ def spoken(utterance: Mapping[str, Any], language: str) -> str:
 def part_sample(part: Part, told: Told) -> Sample:
     """The sample that a part is asked as: its stretch of the media, its text, and what it is told.
 
-    For templates, `meta` holds part_number and part_count (windows), part_from, part_to and part_clip (MM:SS),
-    part_summary, and part_span: the utterance within what is fed.
+    With stretches, each is a medium of its own. For templates, `meta` holds part_number and part_count (windows),
+    part_from, part_to and part_clip (MM:SS), part_summary, and part_span: the utterance within what is fed.
     """
     begin, end = part.media
     media = tuple(
-        replace(medium, start_s=(medium.start_s or 0.0) + begin, end_s=(medium.start_s or 0.0) + end)
+        replace(medium, start_s=(medium.start_s or 0.0) + first, end_s=(medium.start_s or 0.0) + last)
+        for first, last, _ in part.stretches or [(begin, end, "")]
         for medium in part.clip.media
     )
     meta: dict[str, Any] = {name: value for name, value in part.clip.meta.items() if name != "sentences"}
@@ -215,9 +263,12 @@ def part_sample(part: Part, told: Told) -> Sample:
     if part.mode == "windows":
         meta |= {"part_number": part.index + 1, "part_count": part.of, "part_summary": told.summary}
         meta |= {"part_from": clock(begin), "part_to": clock(end), "part_clip": clock(part.clip_s)}
-    else:
+    elif part.mode in TEMPLATES:
         meta["part_span"] = "-".join(map(clock, part.within))
-    return replace(part.clip, id=part.name, gold=None, text=part.text, media=media, context=told.lines, meta=meta)
+    if part.stretches:
+        meta[MARKS] = [mark for *_, mark in part.stretches for mark in (mark, *[""] * (len(part.clip.media) - 1))]
+    context = part.clip.context if part.mode == "whole" else told.lines
+    return replace(part.clip, id=part.name, gold=None, text=part.text, media=media, context=context, meta=meta)
 
 
 def utterance_schema(kind: Timeline) -> Schema:

@@ -11,6 +11,8 @@ from infer.engine import Reply
 from tasks.task import Sample
 
 Span = tuple[float, float]
+# A stretch of what is fed: start and end in the clip's seconds, and the time of its utterance as the question says it.
+Stretch = tuple[float, float, str]
 # Of a window the reply holds a timeline, of these modes one utterance whose times are known.
 ONE_UTTERANCE = ("given", "online")
 
@@ -19,7 +21,7 @@ ONE_UTTERANCE = ("given", "online")
 class Part:
     """Part `index` of the `of` parts that a clip is asked about in. Times are seconds from the start of the clip:
     `start_s` to `end_s` is what is asked about, `media` what is fed, `clip_s` the length of the clip. `text`: what is
-    said, where that is known."""
+    said, where that is known. `stretches`: what is fed is fed in these, each behind its time; none: in one piece."""
 
     clip: Sample
     mode: str
@@ -30,6 +32,7 @@ class Part:
     media: Span
     clip_s: float
     text: str = ""
+    stretches: tuple[Stretch, ...] = ()
 
     @property
     def name(self) -> str:

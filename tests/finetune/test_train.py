@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -106,22 +105,38 @@ KILLED: dict[str, Any] = {
     "validation": ValidationPart(share=0.2, max_tokens=4),
 }
 COMMAND = "import sys\nfrom finetune.run import *\nrun(FinetuneConfig(sys.argv[1], out=Path(sys.argv[2])))"
+# Before a run: it waits at this step to be killed. However late the kill comes, it comes in the middle of the run.
+PATIENT = """
+import sys, time
+from finetune import train
+
+take = train._take
+
+def patient(session, module, optimiser, step, *more):
+    if step.number == {step}:
+        time.sleep(800)
+    return take(session, module, optimiser, step, *more)
+
+train._take = patient
+"""
 
 
-def kill_at(lines_wanted: int, out: Path, recipe: Path) -> None:
-    """Starts a run and kills it, hard, when it has logged so many lines."""
-    words = [sys.executable, "-c", COMMAND]
+def kill_at(lines_wanted: int, step: int, out: Path, recipe: Path) -> None:
+    """Starts a run and kills it, hard, when it has logged so many lines; at this step it waits for it."""
+    words = [sys.executable, "-c", PATIENT.format(step=step) + COMMAND]
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     log = out / "train.jsonl"
     with subprocess.Popen(
         [*words, str(recipe), str(out)], cwd=ROOT, stderr=subprocess.DEVNULL, env=environment
     ) as process:
-        deadline = time.monotonic() + 300
-        while not log.exists() or log.read_bytes().count(b"\n") < lines_wanted:
-            assert process.poll() is None, "the run ended before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
+        try:
+            deadline = time.monotonic() + 600
+            while not log.exists() or log.read_bytes().count(b"\n") < lines_wanted:
+                assert process.poll() is None, "the run ended before it could be killed"
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+        finally:
+            process.kill()
 
 
 def test_kill_and_resume_equals_an_uninterrupted_run(make_recipe: MakeRecipe, tmp_path: Path) -> None:
@@ -135,9 +150,9 @@ def test_kill_and_resume_equals_an_uninterrupted_run(make_recipe: MakeRecipe, tm
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert fit(recipe, whole) == 0
     (tmp_path / "own.toml").write_text(toml(recipe), encoding="utf-8")
-    kill_at(6, killed, tmp_path / "own.toml")
+    kill_at(6, 9, killed, tmp_path / "own.toml")
     done = len([line for line in lines(killed) if "loss" in line])
-    assert 5 <= done < len([line for line in lines(whole) if "loss" in line]), "killed too late to show anything"
+    assert 5 <= done < 9 < len([line for line in lines(whole) if "loss" in line])
     assert not (killed / "card.json").exists()
 
     assert run(FinetuneConfig(str(tmp_path / "own.toml"), out=killed, resume=True)) == 0

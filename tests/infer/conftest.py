@@ -30,7 +30,8 @@ def tiny(tiny_folder: Path) -> Checkpoint:
 
 @pytest.fixture(scope="session")
 def engine(tiny: Checkpoint) -> VllmEngine:
-    return VllmEngine(tiny, VllmOptions(max_model_len=2048, multiprocess=False, kv_cache_gb=1), seed=0)
+    options = VllmOptions(max_model_len=2048, multiprocess=False, kv_cache_gb=1)
+    return VllmEngine(tiny, options, seed=0, media_per_prompt=8)
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ from tests.infer.clips import (
 )
 from tests.infer.reading import FACTOR, OPTIONS, media_error_at_most, sound, video
 
-# Whatever a file holds, reading it comes to an end.
+# Whatever a file holds, reading it comes to an end: the time limit in pyproject.toml holds it to that.
 
 
 # --- The policy as numbers

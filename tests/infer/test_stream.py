@@ -81,10 +81,9 @@ class Oracle:
             yield answer if isinstance(answer, Reply) else Reply(request.id, request.key, answer, "stop")
 
     def reply(self, request: Request) -> str:
-        (medium,) = request.media
-        gold = self.gold[medium.path]
+        gold = self.gold[request.media[0].path]
         assert gold is not None
-        start, end = medium.start_s or 0.0, medium.end_s or 1e9
+        start, end = request.media[0].start_s or 0.0, request.media[-1].end_s or 1e9
         inside = [
             {**each, "start": max(each["start"], start) - start, "end": min(each["end"], end) - start}
             for each in gold["utterances"]
@@ -107,7 +106,7 @@ def ask(
     with RunStore(folder) as store:
         store.begin({"task": "synthetic-stream@1"}, {}, samples)
         count, failures = ask_stream(
-            samples, asked, store, lambda: engine, 2, more.get("reask", 0), options, more.get("room")
+            samples, asked, store, lambda most: engine, 2, more.get("reask", 0), options, more.get("room")
         )
     return count, dict(failures)
 
@@ -455,6 +454,8 @@ def test_segments_come_from_sentences_gold_or_sound(samples: list[Sample]) -> No
         ({"overlap_s": -1}, "--overlap-s"),
         ({"horizon_s": 0}, "--horizon-s"),
         ({"recall": -1}, "--recall"),
+        ({"mode": "given", "marks": True}, "--marks"),
+        ({"mode": "online", "marks": True}, "--marks"),
     ],
 )
 def test_impossible_options_are_refused(fields: dict[str, Any], word: str) -> None:

@@ -30,17 +30,27 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
     return list(SYNTHETIC_STREAM.adapter(Root(data), "all"))
 
 
-@pytest.mark.parametrize("mode", ["whole", "windows", "given", "online"])
+MODES: list[tuple[Mode, bool]] = [
+    ("whole", False),
+    ("windows", False),
+    ("given", False),
+    ("online", False),
+    ("whole", True),
+    ("windows", True),
+]
+
+
+@pytest.mark.parametrize(("mode", "marks"), MODES)
 def test_a_mode_runs_through_the_engine_and_resumes(
-    mode: Mode, samples: list[Sample], engine: VllmEngine, tiny: Checkpoint, tmp_path: Path
+    mode: Mode, marks: bool, samples: list[Sample], engine: VllmEngine, tiny: Checkpoint, tmp_path: Path
 ) -> None:
-    options = StreamOptions(mode=mode, window_s=8.0, overlap_s=2.0, horizon_s=6.0, recall=2)
+    options = StreamOptions(mode=mode, window_s=8.0, overlap_s=2.0, horizon_s=6.0, recall=2, marks=marks)
     config = InferConfig("synthetic-stream", Path(), stream=options, clip=TINY, max_tokens=64)
     question = make_question(config, SYNTHETIC_STREAM, tiny)
     loads: list[int] = []
 
-    def load() -> VllmEngine:
-        loads.append(1)
+    def load(most: int) -> VllmEngine:
+        loads.append(most)
         return engine
 
     def sitting() -> tuple[int, dict[str, int]]:
@@ -58,11 +68,11 @@ def test_a_mode_runs_through_the_engine_and_resumes(
         assert reply.text
         assert reply.fed.audio_tokens > 0
         assert reply.fed.video_tokens > 0
-        assert (reply.part is None) == (mode == "whole")
+        assert (reply.part is None) == (mode == "whole" and not marks)
         if reply.part is not None:
             begin, end = reply.part["media_s"]
             assert reply.fed.audio_s == pytest.approx(end - begin, abs=0.05)
-            assert reply.fed.frames == pytest.approx(2 * (end - begin), abs=3)
+            assert reply.fed.frames == pytest.approx(2 * (end - begin), abs=8 if marks else 3)
             assert ("latency_s" in reply.part) == (mode == "online")
     utterances = [len(sample.meta["sentences"]) for sample in samples]
     counts = {"whole": 2, "windows": asked, "given": sum(utterances), "online": sum(utterances)}
@@ -75,4 +85,5 @@ def test_a_mode_runs_through_the_engine_and_resumes(
     assert {answer.rule for answer in answers if answer.value is not None} <= {PARTS, "schema", "json"}
     assert sitting() == (asked, {})
     assert len(loads) == 1, "a finished run needs no engine"
+    assert (loads[0] > 1) == marks
     assert len(list(read_replies(tmp_path))) == asked
