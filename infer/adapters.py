@@ -20,6 +20,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infer.store import json_object
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -118,11 +120,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     """adapter_config.json of an adapter folder; ValueError when it is none."""
     _check_there(folder)
     path = folder / CONFIG
-    try:
-        config = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        config = None
-    if not isinstance(config, dict):
+    config = json_object(path.read_bytes())
+    if config is None:
         raise ValueError(f"{path}: is no JSON object; the adapter is damaged")
     return config
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from infer.adapters import check_config, check_fit, convert_adapter, shown
 from infer.cache import user_cache
 from infer.quiet import quiet
+from infer.store import json_object
 from prompts.render import Messages
 
 # model_type of the full configuration -> name of the family for people. A further model is a further row.
@@ -86,11 +86,8 @@ class Checkpoint:
         path = self._folder / "config.json"
         if not path.is_file():
             raise ValueError(f"{self._folder}: no config.json there; --model takes the folder of a checkpoint")
-        try:
-            config = json.loads(path.read_bytes())
-        except (ValueError, RecursionError):
-            config = None
-        if not isinstance(config, dict):
+        config = json_object(path.read_bytes())
+        if config is None:
             raise ValueError(f"{path}: is no JSON object; the checkpoint is damaged")
         return config
 

@@ -82,7 +82,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         for number, line in enumerate(stream, 1):
             if not line.endswith(b"\n"):
                 return
-            record = _object(line)
+            record = json_object(line)
             if record is None:
                 raise ValueError(f"{path}, line {number}: is no JSON object; the file is damaged or was edited")
             yield record
@@ -285,7 +285,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     path = folder / RUN
     if not path.is_file():
         raise ValueError(f"{folder}: no {RUN} there; a run directory of `omnimer infer` was expected")
-    record = _object(path.read_bytes())
+    record = json_object(path.read_bytes())
     config = record.get("config") if record else None
     if record is None or not isinstance(config, dict) or not isinstance(config.get("task", ""), str):
         raise ValueError(f"{path}: is no record of a run; it is damaged or was edited")
@@ -323,7 +323,7 @@ def _cut_torn_tail(path: Path) -> int:
             start = _line_start(stream, good)
             stream.seek(start)
             line = stream.read(good - start)
-            if line.endswith(b"\n") and _object(line) is not None:
+            if line.endswith(b"\n") and json_object(line) is not None:
                 break
             good = start
         if good == 0 and size and _lines(stream) > 1:
@@ -353,7 +353,7 @@ def _lines(stream: Any) -> int:
     return sum(1 for _ in stream)
 
 
-def _object(data: bytes) -> dict[str, Any] | None:
+def json_object(data: bytes) -> dict[str, Any] | None:
     """The JSON object in `data`, None for anything else."""
     try:
         value = json.loads(data)
