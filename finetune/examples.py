@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,25 +167,36 @@ def _uniform(name: str) -> float:
 def positions(thinker: Any, tokens: Tensor, media: Sequence[Encoded], *, interleave: bool) -> Tensor:
     """The 3-D positions [3, n] of token ids, by the thinker's own rule, as whole numbers.
 
-    transformers gives Qwen3-Omni fractions of a step for the times of frames; vLLM cuts them off, and so does this:
-    what is learned from is what is asked with.
+    transformers gives Qwen3-Omni fractions of a step for the times of frames, and carries them on; vLLM cuts them off
+    at each medium, and so does this: what is learned from is what is asked with. vLLM takes one frame rate a question
+    too, that of its first pictures (infer/vllm_engine.py).
     """
     import torch
 
-    pictures = [one for one in media if one.video is not None]
-    sounds = [one for one in media if one.audio is not None]
-    found, _ = thinker.get_rope_index(
-        tokens[None],
-        None,
-        torch.tensor([one.grid for one in pictures]) if pictures else None,
-        torch.ones_like(tokens)[None],
-        interleave and bool(pictures) and bool(sounds),
-        torch.tensor([one.mels for one in sounds]) if sounds else None,
-        # vLLM's processor takes one frame rate a question, that of the first clip (infer/vllm_engine.py).
-        torch.tensor([pictures[0].seconds] * len(pictures)) if pictures else None,
-    )
-    whole: Tensor = found[:, 0].floor().long() if found.is_floating_point() else found[:, 0]
-    return whole
+    config = thinker.config
+    pictures = iter([one for one in media if one.video is not None])
+    sounds = iter([one for one in media if one.audio is not None])
+    seconds = next((one.seconds for one in media if one.video is not None), 0.0)
+    both = interleave and all(any(getattr(one, name) is not None for one in media) for name in ("video", "audio"))
+    opening = [config.vision_start_token_id, *([] if both else [config.audio_start_token_id])]
+    starts = torch.isin(tokens, torch.tensor(opening)).nonzero()[:, 0].tolist()
+    found: list[Tensor] = []
+    for begin, end in pairwise(dict.fromkeys([0, *starts, len(tokens)])):
+        piece = tokens[begin:end]
+        picture = next(pictures, None) if piece[0] == config.vision_start_token_id else None
+        heard = picture is not None if both else piece[0] == config.audio_start_token_id
+        sound = next(sounds, None) if heard else None
+        places, _ = thinker.get_rope_index(
+            piece[None],
+            None,
+            torch.tensor([picture.grid]) if picture else None,
+            torch.ones_like(piece)[None],
+            both,
+            torch.tensor([sound.mels]) if sound else None,
+            torch.tensor([seconds]) if picture else None,
+        )
+        found.append(places[:, 0].floor().long() + (int(found[-1].max()) + 1 if found else 0))
+    return torch.cat(found, 1)
 
 
 def media_failures(samples: Sequence[Sample], maker: Maker, threads: int, tick: Any) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""Adapter parity of one family, in a process of its own: transformers + peft, vLLM with the adapter, vLLM merged.
+"""Adapter parity of one family, in a process of its own: transformers + peft, vLLM with the adapter, vLLM merged. Two
+clips are asked about a second time, in stretches behind their times.
 
 python -m tests.finetune.parity FAMILY BASE DATA WORK CLIPS      prints one JSON line
 """
@@ -23,6 +24,7 @@ from infer.checkpoint import Checkpoint
 from infer.engine import Choice, Request, Sampling
 from infer.feed import prepare
 from infer.vllm_engine import VllmEngine, VllmOptions, first_tokens
+from prompts.render import MARKS
 from tasks.labels import label_space
 from tasks.task import MediaOptions, Sample
 
@@ -41,7 +43,7 @@ def session_of(base: str, data: Path, work: Path) -> Session:
         data=DataPart(task="synthetic", folder=data),
         clip=MediaOptions(min_pixels=84 * 84, max_pixels=112 * 112),
         validation=ValidationPart(share=0.0),
-        run=RunPart(track=()),
+        run=RunPart(track=(), cache=False),
     )
     session = open_session(recipe, work)
     torch.manual_seed(1)
@@ -50,6 +52,14 @@ def session_of(base: str, data: Path, work: Path) -> Session:
             torch.nn.init.normal_(parameter, std=0.02)
     session.model.eval()
     return session
+
+
+def in_stretches(sample: Sample) -> Sample:
+    """A clip in two stretches, each behind its time; they last differently long, so their frame rates differ."""
+    (medium,) = sample.media
+    media = tuple(dataclasses.replace(medium, start_s=first, end_s=last) for first, last in ((0.0, 0.9), (0.9, 2.2)))
+    marks = ["00:00-00:01", "00:01-00:02"]
+    return dataclasses.replace(sample, id=f"{sample.id} in stretches", media=media, meta={MARKS: marks})
 
 
 def label_logprobs(session: Session, sample: Sample) -> tuple[list[int], dict[str, float]]:
@@ -100,7 +110,8 @@ def greedy(session: Session, samples: list[Sample]) -> dict[str, str]:
 
 def ask(checkpoint: Checkpoint, session: Session, samples: list[Sample]) -> dict[str, Any]:
     """What vLLM answers: token ids, label log-probabilities and greedy replies."""
-    engine = VllmEngine(checkpoint, VllmOptions(max_model_len=2048, multiprocess=False, kv_cache_gb=1), 0)
+    options = VllmOptions(max_model_len=2048, multiprocess=False, kv_cache_gb=1)
+    engine = VllmEngine(checkpoint, options, 0, media_per_prompt=2)
     question = dataclasses.replace(session.maker._question, choice=CHOICE, schema=None)
     requests = [prepare(sample, question, lambda *_: False) for sample in samples]
     ready = [each for each in requests if isinstance(each, Request)]
@@ -141,6 +152,7 @@ def main(family: str, base: str, data: Path, work: Path, clips: int) -> None:
 
     session = session_of(base, data, work / "run")
     samples = session.chosen.train[:clips]
+    samples += [in_stretches(sample) for sample in samples[:2]]
     adapter = save_adapter(session.model, session.recipe, work / "adapter")
     merged = merge(adapter, work / "merged")
     ours = {sample.id: label_logprobs(session, sample) for sample in samples}
