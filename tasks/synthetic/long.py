@@ -39,7 +39,7 @@ UNIT_FRAMES, UNIT_S, PACKET = 8, 0.32, 1024
 INTENSITIES = (1, 2, 3, 4, 5)  # a fifth of the full strength each
 UTTERANCE_UNITS = (6, 14)  # 1.9 to 4.5 s
 PAUSE_UNITS = (2, 3, 4, 6)  # 0.64 to 1.92 s
-LENGTHS = (10.0, 6 * 3600.0)  # seconds
+LENGTHS = (4.0, 6 * 3600.0)  # seconds
 # An utterance is not heard again before so many others.
 APART = 6
 
@@ -81,7 +81,7 @@ def generate_long(
     size: int = 168,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Generate one clip for each of `lengths` (seconds, 10 to 21,600) in the folder `out` and return the folder.
+    """Generate one clip for each of `lengths` (seconds, 4 to 21,600) in the folder `out` and return the folder.
 
     Clip k is of speaker k modulo `speakers`; languages alternate from speaker to speaker. A clip ends with the first
     pause after its length. `progress` is called with (clips there, clips in all) after every clip. Called again with

@@ -89,6 +89,12 @@ def test_a_window_marks_what_it_holds(samples: list[Sample]) -> None:
         assert all(mark < "00:17" for mark in asked.meta[MARKS])
 
 
+def test_what_one_window_holds_is_asked_as_the_whole(samples: list[Sample]) -> None:
+    one_window = dataclasses.replace(WINDOWS, window_s=80.0)
+    for sample in samples:
+        assert plan(sample, question(), one_window, None) == plan(sample, question("whole"), WHOLE, None)
+
+
 @pytest.mark.parametrize("options", [WHOLE, WINDOWS], ids=["whole", "windows"])
 def test_a_truthful_model_gives_the_timeline(options: StreamOptions, samples: list[Sample], tmp_path: Path) -> None:
     engine = Oracle(samples)
