@@ -15,13 +15,15 @@ import socket
 import subprocess
 import sys
 import time
+from itertools import chain, takewhile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from finetune.recipe import LoraPart, ModelPart, OptimiserPart, ValidationPart
+from finetune import train
+from finetune.recipe import LoraPart, ModelPart, OptimiserPart, Recipe, ValidationPart
 from finetune.run import fit
 from finetune.session import open_session
 from finetune.sharding import LEGAL, check_sharing, own_share
@@ -148,7 +150,28 @@ def apart(ours: Path, theirs: Path) -> float:
     return sum(differ) / len(differ) / (sum(moved) / len(moved))
 
 
-def test_a_model_in_two_parts_learns_what_a_whole_one_does(make_recipe: MakeRecipe, tmp_path: Path) -> None:
+def fit_without_end(recipe: Recipe, out: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, list[int]]]:
+    """Trains in this process; no token ends a reply. The tokens of the replies of each epoch, by sample id."""
+    heard: list[list[int]] = []
+
+    def endless(model: Any, questions: Any, decode: Any, _: int, *more: Any) -> dict[str, str]:
+        def note(tokens: list[int]) -> str:
+            heard.append(tokens)
+            return str(decode(tokens))
+
+        return replies_to(model, questions, note, -1, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "replies_to", endless)
+        assert fit(recipe, out) == 0
+    tokens = iter(heard)
+    files = sorted((out / "validation").iterdir())
+    return [{each["id"]: next(tokens) for each in records(file)} for file in files]
+
+
+def test_a_model_in_two_parts_learns_what_a_whole_one_does(
+    make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """3 samples are held out for 2 processes, and a token that only some replies have is made to end them: without
     care one process would ask for weights when the other no longer answers."""
     from transformers import AutoTokenizer
@@ -159,13 +182,10 @@ def test_a_model_in_two_parts_learns_what_a_whole_one_does(make_recipe: MakeReci
     )
     recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, limit=11))
     one, two, own = tmp_path / "one", tmp_path / "two", tmp_path / "own.toml"
-    assert fit(recipe, one) == 0
+    epochs = fit_without_end(recipe, one, monkeypatch)
     own.write_text(toml(recipe), encoding="utf-8")
-    tokenizer = AutoTokenizer.from_pretrained(recipe.model.path)
-    texts = [{each["id"]: each["text"] for each in records(one / "validation" / f"epoch-{n}.jsonl")} for n in (1, 2)]
-    pieces = {piece for text in texts[0].values() for piece in tokenizer(text)["input_ids"]}
-    said = {piece: [tokenizer.decode(piece) in text for text in texts[0].values()] for piece in sorted(pieces)}
-    end = next(piece for piece, there in said.items() if any(there) and not all(there))
+    first = list(epochs[0].values())
+    end = next(token for token in sorted({*chain(*first)}) if 0 < sum(token in said for said in first) < len(first))
     assert ended(launch(own, two, end=end)) == 0
 
     assert [line["step"] for line in timeless(one)] == [line["step"] for line in timeless(two)] == [1, 2, 2, 3, 4, 4]
@@ -176,10 +196,12 @@ def test_a_model_in_two_parts_learns_what_a_whole_one_does(make_recipe: MakeReci
             assert ours["norm"] == pytest.approx(theirs["norm"], rel=1e-4)
             assert ours["norm"] > recipe.optimiser.clip_norm, "nothing was clipped"
     assert apart(one, two) < 1e-3
-    for number, whole in enumerate(texts, 1):
+    tokenizer = AutoTokenizer.from_pretrained(recipe.model.path)
+    for number, said in enumerate(epochs, 1):
         replies = records(two / "validation" / f"epoch-{number}.jsonl")
-        cut = {name: text.split(tokenizer.decode(end))[0] for name, text in whole.items()}
-        assert {each["id"]: each["text"] for each in replies} == cut
+        cut = {name: [*takewhile(lambda token: token != end, tokens)] for name, tokens in said.items()}
+        texts = {name: tokenizer.decode(tokens, skip_special_tokens=True) for name, tokens in cut.items()}
+        assert {each["id"]: each["text"] for each in replies} == texts
 
     check_adapter(two / "adapter")
     assert (two / "adapter" / CONFIG).read_bytes() == (one / "adapter" / CONFIG).read_bytes()

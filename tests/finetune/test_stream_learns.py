@@ -1,6 +1,6 @@
 """`[stream]` of a recipe, whole: an adapter learned from the utterances of long clips knows those of other speakers.
 
-It takes about six minutes of one core, so it runs where OMNIMER_LEARNS is set.
+Utterances by themselves take six minutes of one core, whole clips fifteen: it runs where OMNIMER_LEARNS is set.
 """
 
 from __future__ import annotations
@@ -26,13 +26,18 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-WANTED = 0.4
+WANTED = {"given": 0.4, "whole": 0.3}
+
+
+@pytest.fixture(scope="module", params=WANTED)
+def mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(mode: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stream")
-    words = ["-m", "tests.finetune.stream_learns", str(folder)]
+    words = ["-m", "tests.finetune.stream_learns", str(folder), mode]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
@@ -41,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def score(folder: Path, run: str, metric: str) -> float:
     rows: list[dict[str, Any]] = json.loads((folder / run / "scores.json").read_text())["rows"]
     (row,) = [row for row in rows if row["metric"] == metric and row["slice"] == "all"]
-    assert (row["n"], row["unparsed"], row["errors"]) == (8, 0, 0)
+    assert row["errors"] == 0
     return float(row["value"])
 
 
@@ -49,12 +54,12 @@ def utterances(folder: Path) -> int:
     return len((folder / "test" / "annotations.csv").read_text().splitlines()) - 1
 
 
-def test_utterances_of_new_speakers_are_judged_far_better_than_before(folder: Path) -> None:
+def test_utterances_of_new_speakers_are_judged_far_better_than_before(folder: Path, mode: str) -> None:
     margin = 1.5 / utterances(folder) ** 0.5  # three standard errors of an accuracy, at its worst
     before, after = (score(folder, run, "tl_accuracy") for run in ("before", "after"))
     print(before, after, utterances(folder))
     assert before < 1 / 7 + margin
-    assert after > WANTED
+    assert after > WANTED[mode]
     assert after > before + 2**0.5 * margin
 
 
