@@ -34,7 +34,7 @@ from prompts.render import Template, load_template
 from prompts.schema import schema
 from tasks.registry import task as task_named
 from tasks.select import absolute_root, check_at_least, check_options, read_pairs, read_samples, take, with_ids
-from tasks.task import AnswerKind, Blend, MediaOptions, OneOf, Root, Sample, Task, Timeline
+from tasks.task import AnswerKind, Blend, Media, MediaOptions, OneOf, Root, Sample, Task, Timeline
 from tasks.validate import check_samples
 
 
@@ -227,9 +227,17 @@ def load_engine(config: InferConfig, model: Checkpoint | Endpoint, media_per_pro
 
 def show_prompt(sample: Sample, question: Question, model: Checkpoint | Endpoint) -> str:
     """What the model gets for one sample: its media, then the text through the chat template."""
-    media = "\n".join(f"{medium.kind}: {medium.path}" for medium in sample.media) or "no media"
+    media = "\n".join(map(_shown, sample.media)) or "no media"
     head = question.choice.head if question.choice else ""
     return f"sample {sample.id}\n{media}\n\n{model.prompt(question.messages(sample))}{head}"
+
+
+def _shown(medium: Media) -> str:
+    """A medium in a line; of a part of a file, from when to when."""
+    if medium.start_s is None and medium.end_s is None:
+        return f"{medium.kind}: {medium.path}"
+    end = "the end" if medium.end_s is None else f"{medium.end_s:g} s"
+    return f"{medium.kind}: {medium.path}, {medium.start_s or 0:g} s to {end}"
 
 
 def _slices(config: InferConfig) -> dict[str, str]:

@@ -32,9 +32,8 @@ SUMMARY_TOKENS, RECALL_TOKENS, WORDS_TOKENS = 256, 96, 64
 LETTERS_A_TOKEN = 3
 # Tokens of a stretch's time, and of what opens and closes its media.
 MARK_TOKENS = 24
-# A shorter utterance is fed with a little of its surroundings.
+# A shorter utterance is fed with a little of its surroundings, a shorter stretch with the next one.
 SHORTEST_MEDIA_S = 1.0
-SHORTEST_STRETCH_S = 0.5
 RANGE = r"^[0-9]{2,3}:[0-5][0-9]-[0-9]{2,3}:[0-5][0-9]$"
 
 
@@ -200,7 +199,7 @@ def stretches(segments: Sequence[Segment], begin: float, end: float) -> tuple[St
         low, high = round(first - begin), round(last - begin)
         marks.append(f"{clock(low)}-{clock(max(high, low + 1))}")
         stop = end if after is None else round((last + after[0]) / 2, 3)
-        if stop - start >= SHORTEST_STRETCH_S or after is None:
+        if after is None or min(stop - start, end - stop) >= SHORTEST_MEDIA_S:
             found.append((start, stop, ", ".join(marks)))
             start, marks = stop, []
     return tuple(found) or ((begin, end, f"{clock(0)}-{clock(end - begin)}"),)

@@ -58,12 +58,33 @@ def test_a_run_in_windows_says_so(
     said = capsys.readouterr().err
     assert "parts have a reply" in said
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert record["config"]["stream"] == dataclasses.asdict(WINDOWS)
+    assert record["config"]["stream"] | {"marks": False} == dataclasses.asdict(WINDOWS)
     assert "part 1 of" in record["prompt_of_first_request"]
     assert infer(asked) == 0
     other = dataclasses.replace(asked, stream=dataclasses.replace(WINDOWS, overlap_s=1.0))
     with pytest.raises(ValueError, match=r"stream\.overlap_s: there 3\.0, now 1\.0"):
         infer(other)
+
+
+def test_a_run_with_times_between_the_media_is_another_run(
+    infer: Callable[[InferConfig], int], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And one without them, from before there were any, goes on."""
+    plain, marked = (
+        config(data, dataclasses.replace(WINDOWS, marks=marks), out=tmp_path / name)
+        for marks, name in ((False, "plain"), (True, "marked"))
+    )
+    for asked in (plain, marked):
+        assert infer(asked) == 0
+    stream = [
+        json.loads((tmp_path / name / "run.json").read_text())["config"]["stream"] for name in ("plain", "marked")
+    ]
+    assert [each.get("marks") for each in stream] == [None, True]
+    with pytest.raises(ValueError, match=r"stream\.marks"):
+        infer(dataclasses.replace(marked, out=plain.out))
+    capsys.readouterr()
+    infer(dataclasses.replace(marked, show_prompt=True))
+    assert " s to " in capsys.readouterr().out.splitlines()[1]
 
 
 @pytest.mark.parametrize(("mode", "word"), [("windows", "part 1 of"), ("given", "at 00:00-00:"), ("whole", "the clip")])
