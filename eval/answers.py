@@ -105,6 +105,8 @@ def answer_of_parts(sample_id: str, replies: Sequence[Reply], kind: Timeline) ->
     stored = by_index(replies)
     count = max((int((tried[-1].part or {})["of"]) for tried in stored.values()), default=0)
     answers = [_first_read(sample_id, stored.get(index, []), kind) for index in range(count)]
+    if stored and (next(iter(stored.values()))[-1].part or {})["mode"] == "whole":
+        return answers[0]
     if all(answer.value is None for answer in answers):
         return next(iter(answers), Answer(sample_id, error=NEVER_ASKED))
     seen: list[tuple[Seen, Mapping[str, Any]]] = []

@@ -134,12 +134,13 @@ def question_for(question: Question, sample: Sample, media: Sequence[Encoded]) -
     messages = question.messages(sample)
     there = {("video", i) for i, one in enumerate(media) if one.video is not None}
     there |= {("audio", i) for i, one in enumerate(media) if one.audio is not None}
+    there |= {("text", i) for _, i in there}
     # With the sound between the frames, one video item stands for both.
     return [
         {
             **message,
             "content": [
-                item for item in message["content"] if item["type"] == "text" or (item["type"], item["media"]) in there
+                item for item in message["content"] if "media" not in item or (item["type"], item["media"]) in there
             ],
         }
         for message in messages

@@ -199,6 +199,8 @@ def configuration(recipe: Recipe) -> dict[str, Any]:
     """What makes two runs the same one."""
     found: dict[str, Any] = {"stage": "finetune"}
     for table, part in record(recipe).items():
+        if table == "stream" and not part["marks"]:  # as in runs from before there were any
+            del part["marks"]
         free = FREE.get(table)
         if free is None or free:
             found[table] = {key: value for key, value in part.items() if key not in (free or ())}

@@ -18,14 +18,11 @@ from finetune.targets import target
 from finetune.towers import ahead
 from infer.feed import Question
 from infer.stream.modes import divide, part_sample
-from infer.stream.parts import ONE_UTTERANCE, Part
+from infer.stream.parts import ONE_UTTERANCE, SHARED, Part, shown, whole_seconds
 from infer.stream.told import Answered, around, read, told_of
 from tasks.task import Sample, Timeline
 
 NO_UTTERANCE = "gold has no utterance at the time of the part"
-# A segment is of a gold utterance where they share so much of the shorter one; a window shows an utterance of which
-# it holds so much, or so many seconds.
-SHARED, SEEN_S = 0.5, 1.0
 
 
 def divide_clips(chosen: Chosen, recipe: Recipe, question: Question) -> None:
@@ -98,24 +95,22 @@ def _utterance(part: Part, gold: Mapping[str, Any]) -> dict[str, Any] | None:
 def _window(part: Part, gold: Mapping[str, Any], kind: Timeline) -> dict[str, Any]:
     """The utterances that a window shows, as far as it shows them, in whole seconds; none is an answer too.
 
-    The dominant emotion is that of the window. The summary, which is of the clip up to here, is the last window's.
+    The dominant emotion is that of the window (of a whole, what gold says). The summary, which is of the clip up to
+    here, is the last window's.
     """
     start, end = part.start_s, part.end_s
     inside = []
     for each in gold["utterances"]:
-        first, last = max(each["start"], start) - start, min(each["end"], end) - start
-        if last - first >= min(SEEN_S, SHARED * (each["end"] - each["start"])):
-            inside.append({**each, **_times(first, last)})
-    stated = (gold.get("trend") or {}).get("dominant") is not None
+        if seen := shown(each["start"], each["end"], start, end):
+            first, last = whole_seconds(*seen, end - start)
+            inside.append({**each, "start": float(first), "end": float(last)})
+    trend: dict[str, str | None] = {"dominant": None, "trajectory": None}
+    trend |= gold.get("trend") or {}
+    if part.mode != "whole":
+        stated = trend["dominant"] is not None
+        trend = {"dominant": dominant(inside, kind.primary.labels) if stated else None, "trajectory": None}
     return {
         "summary": gold.get("summary") if part.index == part.of - 1 else None,
-        "trend": {"dominant": dominant(inside, kind.primary.labels) if stated else None, "trajectory": None},
+        "trend": trend,
         "utterances": inside,
     }
-
-
-def _times(start: float, end: float) -> dict[str, float]:
-    """Times in whole seconds; to the millisecond where that would leave nothing in between."""
-    whole = float(round(start)), float(round(end))
-    first, last = whole if whole[0] < whole[1] else (round(start, 3), round(end, 3))
-    return {"start": first, "end": last}

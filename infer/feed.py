@@ -97,9 +97,11 @@ def _present(messages: Messages, clips: Sequence[Clip]) -> Messages:
     """The messages without the items that a clip turned out not to have (a video without sound)."""
 
     def is_there(item: Item) -> bool:
-        if item["type"] == "text":
+        if "media" not in item:
             return True
         clip = clips[item["media"]]
+        if item["type"] == "text":
+            return clip.frames is not None or clip.audio is not None
         return (clip.frames if item["type"] == "video" else clip.audio) is not None
 
     return [{**message, "content": [item for item in message["content"] if is_there(item)]} for message in messages]

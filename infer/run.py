@@ -190,6 +190,10 @@ def make_question(config: InferConfig, task: Task, model: Checkpoint | Endpoint)
 def _mode(config: InferConfig, task: Task) -> str:
     """How clips are asked about; ValueError for a mode that divides them where that makes no sense."""
     mode = config.stream.mode
+    if config.stream.marks and config.clip.audio_in_video:
+        raise ValueError(
+            "--marks and --audio-in-video do not go together: each stretch has its sound behind its pictures"
+        )
     if mode in ("auto", "whole"):
         return mode
     if not isinstance(task.answer, Timeline):

@@ -28,8 +28,10 @@ from infer.decode import (
     tracks,
 )
 
-# A shorter file is read as a whole: its window costs no more that way.
+# A larger share of a file is read with the whole file, as it costs no more that way; of files below LONG_S, whose index
+# costs as much as reading them once, a share that many windows of them have.
 LONG_S = 120.0
+SHORT_SHARE, LONG_SHARE = 1 / 8, 1 / 2
 # Containers whose time stamps can be trusted after a seek. (Not those of mp3 and other bare streams: they are guessed.)
 SEEKING = ("mov", "matroska", "avi", "flv", "mpegts", "wav", "w64", "flac")
 # Decoding starts so much before what is wanted: sound decoders need packets before, open groups of pictures as well.
@@ -54,7 +56,8 @@ def index_for(path: Path, container: Any, start: float, end: float) -> Index | N
 
     length = (container.duration or 0) / av.time_base
     wanted = min(end, length) - start
-    if length <= LONG_S or wanted > length / 2 or container.format.name.split(",")[0] not in SEEKING:
+    share = SHORT_SHARE if length <= LONG_S else LONG_SHARE
+    if wanted > share * length or container.format.name.split(",")[0] not in SEEKING:
         return None
     status = path.stat()
     return _index(path, status.st_size, status.st_mtime_ns, status.st_ino)

@@ -23,7 +23,8 @@ HEADER = ("name", "version", "languages", "reply", "source")
 
 
 class Item(TypedDict, total=False):
-    """One part of a message: text, or a reference to a medium of the sample by its index."""
+    """One part of a message: text, or a reference to a medium of the sample by its index. Text that names a medium is
+    of no use without it."""
 
     type: str
     text: str
@@ -43,6 +44,8 @@ Messages = list[Message]
 REPLY = "reply"
 # The key that holds, for each medium, the time that is written before it; "" for none.
 MARKS = "stream_marks"
+# Put before the question where times are written.
+STRETCHED = "Pictures and sound come in stretches; the time of the utterance in it stands before each."
 # Put behind the question by `--thinking`; the parser reads the answer block alone.
 THINKING = (
     "First reason about the cues step by step between <think> and </think>. "
@@ -199,9 +202,11 @@ def render(
     question = _question(task, sample, options, template, transcript) + (f"\n\n{THINKING}" if thinking else "")
     content: list[Item] = []
     marks = sample.meta.get(MARKS) or [""] * len(sample.media)
+    if any(marks):
+        question = f"{STRETCHED}\n\n{question}"
     for index, (medium, mark) in enumerate(zip(sample.media, marks, strict=True)):
         if mark:
-            content.append({"type": "text", "text": f"\n{mark}\n"})
+            content.append({"type": "text", "text": f"\n{mark}\n", "media": index})
         if medium.kind == "video" and options.video:
             content.append({"type": "video", "media": index})
         if options.audio and not (options.audio_in_video and medium.kind == "video"):

@@ -37,9 +37,8 @@ def ask_stream(
     """Asks about clips, in parts or as wholes, as the options say (see infer.stream.modes.plan).
 
     `load` is told how many media of a kind one question has at most. `room`: tokens for prompt and media, None where it
-    is not known. A clip that cannot be divided is a reply with the
-    reason. Returns how many questions there were (one a part, one a whole clip), and the reasons of failures with
-    counts.
+    is not known. A clip that cannot be divided is a reply with the reason. Returns how many questions there were (one
+    a part, one a whole clip), and the reasons of failures with counts.
     """
     plans, failures = _plans(samples, question, options, room, threads, store)
     wholes = [sample for sample in samples if plans.get(sample.id) == []]

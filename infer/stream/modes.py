@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import accumulate, zip_longest
+from functools import cache, partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 
 from infer.decode import ClipInfo, MediaError
 from infer.feed import PART, Question
 from infer.media import probe
-from infer.stream.parts import Part, Stretch, clock
+from infer.stream.parts import Part, Segment, clock
 from infer.stream.pauses import HOP_S, loudness, quietest, speech
+from infer.stream.stretches import stretches, tokens
 from infer.stream.windows import MOST_OVERLAP, SHORTEST_S, cut_between, fits_whole, longest_window, plan_windows
 from prompts.render import MARKS
 from prompts.schema import Schema, schema
@@ -23,16 +23,16 @@ from tasks.task import Media, Sample, Timeline
 if TYPE_CHECKING:
     from infer.stream.pauses import Levels
 
-Segment = tuple[float, float, str]
+Heard = Callable[[], "Levels"]
 Mode = Literal["auto", "whole", "windows", "given", "online"]
 TEMPLATES = {"given": "stream_given_json", "online": "stream_online_json"}
 # Tokens kept free for what a part is told: a summary, and so much a recalled utterance, most of it for its words.
 SUMMARY_TOKENS, RECALL_TOKENS, WORDS_TOKENS = 256, 96, 64
 # Letters a token, at the least: English has four, a JSON Schema three, Chinese one or more.
 LETTERS_A_TOKEN = 3
-# Tokens of a stretch's time, and of what opens and closes its media.
-MARK_TOKENS = 24
-# A shorter utterance is fed with a little of its surroundings, a shorter stretch with the next one.
+# How much shorter windows are tried, where those of stretches do not fit.
+SHORTER = 0.9
+# A shorter utterance is fed with a little of its surroundings.
 SHORTEST_MEDIA_S = 1.0
 RANGE = r"^[0-9]{2,3}:[0-5][0-9]-[0-9]{2,3}:[0-5][0-9]$"
 
@@ -97,18 +97,15 @@ def plan(sample: Sample, question: Question, options: StreamOptions, room: int |
     info = probe(medium.path)
     begin = medium.start_s or 0.0
     clip = replace(info, duration_s=min(medium.end_s or math.inf, info.duration_s) - begin)
+    heard = cache(partial(_levels, medium, clip))
     room = None if room is None else room - text_tokens(question, sample)
     if options.mode in TEMPLATES:
-        return _utterances(sample, clip, question, options, room)
-    segments = _segments(sample, clip, options.segments) if options.marks else []
-    parts: list[Part] = []
-    if options.mode != "whole" and not (options.mode == "auto" and _fits(clip, question, room, len(segments))):
-        room = None if room is None else room - MARK_TOKENS * _densest(segments, options.window_s)
-        parts = _windows(sample, clip, question, options, room)
-    if options.marks and not parts:
-        end = clip.duration_s
-        parts = [Part(sample, "whole", 0, 1, 0.0, end, media=(0.0, end), clip_s=end, text=sample.text)]
-    return [replace(part, stretches=stretches(segments, *part.media)) for part in parts] if options.marks else parts
+        return _utterances(sample, clip, question, options, room, heard)
+    if options.marks:
+        return _marked(sample, clip, question, options, room, heard)
+    if options.mode == "auto" and (room is None or fits_whole(clip, question.options, question.factor, room)):
+        return []
+    return _windows(sample, clip, question, options, room, heard)
 
 
 def divide(sample: Sample, question: Question, options: StreamOptions, room: int | None) -> list[Part] | str:
@@ -121,36 +118,67 @@ def divide(sample: Sample, question: Question, options: StreamOptions, room: int
         return f"{sample.media[0].path}: {error}"
 
 
-def _fits(clip: ClipInfo, question: Question, room: int | None, marks: int) -> bool:
-    """Whether a clip, with so many times written into it, can be asked about at once."""
-    if room is None:
-        return True
-    return fits_whole(clip, question.options, question.factor, room - MARK_TOKENS * marks)
-
-
 def _windows(
-    sample: Sample, clip: ClipInfo, question: Question, options: StreamOptions, room: int | None
+    sample: Sample, clip: ClipInfo, question: Question, options: StreamOptions, room: int | None, heard: Heard
 ) -> list[Part]:
     window_s = options.window_s
     if room is not None:
         room -= SUMMARY_TOKENS + options.recall * RECALL_TOKENS
         window_s = longest_window(clip, window_s, question.options, question.factor, room)
+    return _cut_windows(sample, clip, window_s, options.overlap_s, heard)
+
+
+def _cut_windows(sample: Sample, clip: ClipInfo, window_s: float, overlap_s: float, heard: Heard) -> list[Part]:
+    """Windows of at most `window_s`; none where one holds the clip."""
     if clip.duration_s <= window_s:
         return []
-    overlap_s = min(options.overlap_s, MOST_OVERLAP * window_s)
     sentences = [(start, end) for start, end, _ in _sentences(sample)]
-    cut = partial(cut_between, sentences) if sentences else partial(quietest, _levels(sample.media[0], clip))
-    spans = plan_windows(round(clip.duration_s, 3), window_s, overlap_s, cut)
+    cut = partial(cut_between, sentences) if sentences else partial(quietest, heard())
+    spans = plan_windows(round(clip.duration_s, 3), window_s, min(overlap_s, MOST_OVERLAP * window_s), cut)
     return [
         Part(sample, "windows", k, len(spans), *span, media=span, clip_s=clip.duration_s)
         for k, span in enumerate(spans)
     ]
 
 
-def _utterances(
-    sample: Sample, clip: ClipInfo, question: Question, options: StreamOptions, room: int | None
+def _marked(
+    sample: Sample, clip: ClipInfo, question: Question, options: StreamOptions, room: int | None, heard: Heard
 ) -> list[Part]:
-    segments = _segments(sample, clip, options.segments)
+    """A whole or windows in stretches, each behind the time of its utterance."""
+    fed, factor, end = question.options, question.factor, clip.duration_s
+    segments = _segments(sample, clip, options.segments, heard)
+    if not segments and options.segments in ("sentences", "gold"):
+        raise ValueError(f"no utterance is known in it; --marks needs times, --segments {options.segments} has none")
+    whole = Part(sample, "whole", 0, 1, 0.0, end, (0.0, end), end, sample.text, stretches(segments, 0.0, end))
+    thinned = fed.video and clip.has_video and end * fed.fps > fed.max_frames
+    if options.mode == "whole" and thinned:
+        raise ValueError(
+            f"its {end:,.0f} s have more than {fed.max_frames:,} frames, which --marks cannot thin out: use --mode "
+            "windows, or raise --max-frames"
+        )
+    whole_fits = not thinned and (room is None or tokens(whole.stretches, clip, fed, factor) <= room)
+    if options.mode == "whole" or (options.mode == "auto" and whole_fits):
+        return [whole]
+    left = math.inf if room is None else room - SUMMARY_TOKENS - options.recall * RECALL_TOKENS
+    window_s = options.window_s
+    while True:
+        cut = _cut_windows(sample, clip, window_s, options.overlap_s, heard)
+        parts = [replace(part, stretches=stretches(segments, *part.media)) for part in cut] or [whole]
+        most = max(tokens(part.stretches, clip, fed, factor) for part in parts)
+        if most <= left:
+            return parts
+        if window_s <= SHORTEST_S:
+            raise ValueError(
+                f"{window_s:g} s of it take up to {most:,} tokens with their times, {left:,} are left for them: raise "
+                "--max-model-len, or lower --max-tokens, --fps or --max-pixels"
+            )
+        window_s = max(SHORTEST_S, SHORTER * min(window_s, end))
+
+
+def _utterances(
+    sample: Sample, clip: ClipInfo, question: Question, options: StreamOptions, room: int | None, heard: Heard
+) -> list[Part]:
+    segments = _segments(sample, clip, options.segments, heard)
     if not segments:
         raise ValueError(f"no utterance is known or heard in it; --mode {options.mode} needs their times")
     horizon_s = options.horizon_s
@@ -174,41 +202,19 @@ def _fed(start: float, end: float, duration_s: float) -> tuple[float, float]:
     return round(begin, 3), round(min(duration_s, max(end + missing, begin + SHORTEST_MEDIA_S)), 3)
 
 
-def _segments(sample: Sample, clip: ClipInfo, source: str) -> list[Segment]:
+def _segments(sample: Sample, clip: ClipInfo, source: str, heard: Heard) -> list[Segment]:
     """The utterances of a clip by time, each at another place."""
     told = _sentences(sample) if source in ("auto", "sentences") else []
     if source == "gold" and sample.gold is not None:
         told = [(each["start"], each["end"], spoken(each, sample.language)) for each in sample.gold["utterances"]]
     if source == "sound" or (source == "auto" and not told):
-        told = [(start, end, "") for start, end in speech(_levels(sample.media[0], clip))]
+        told = [(start, end, "") for start, end in speech(heard())]
     places = {(start, end): (start, end, text) for start, end, text in told if end > start and start < clip.duration_s}
     return sorted(places.values())
 
 
 def _sentences(sample: Sample) -> list[Segment]:
     return [(float(start), float(end), str(text)) for start, end, text in sample.meta.get("sentences") or ()]
-
-
-def stretches(segments: Sequence[Segment], begin: float, end: float) -> tuple[Stretch, ...]:
-    """What lies from `begin` to `end` (s), cut in the middle of the pauses between the utterances there; the times of
-    the marks are whole seconds from `begin`. Utterances that leave no room for a cut share a stretch."""
-    inside = [(max(first, begin), min(last, end)) for first, last, _ in segments if first < end and last > begin]
-    found: list[Stretch] = []
-    start, marks = begin, list[str]()
-    for (first, last), after in zip_longest(inside, inside[1:]):
-        low, high = round(first - begin), round(last - begin)
-        marks.append(f"{clock(low)}-{clock(max(high, low + 1))}")
-        stop = end if after is None else round((last + after[0]) / 2, 3)
-        if after is None or min(stop - start, end - stop) >= SHORTEST_MEDIA_S:
-            found.append((start, stop, ", ".join(marks)))
-            start, marks = stop, []
-    return tuple(found) or ((begin, end, f"{clock(0)}-{clock(end - begin)}"),)
-
-
-def _densest(segments: Sequence[Segment], seconds: float) -> int:
-    """How many utterances lie in so many seconds at the most."""
-    starts = [start for start, _, _ in segments]
-    return max((bisect_left(starts, start + seconds) - place + 1 for place, start in enumerate(starts)), default=0)
 
 
 def _levels(medium: Media, clip: ClipInfo) -> Levels:

@@ -11,8 +11,12 @@ from infer.engine import Reply
 from tasks.task import Sample
 
 Span = tuple[float, float]
+# An utterance: start and end in the clip's seconds, and its words.
+Segment = tuple[float, float, str]
 # A stretch of what is fed: start and end in the clip's seconds, and the time of its utterance as the question says it.
 Stretch = tuple[float, float, str]
+# What is fed shows an utterance of which it holds so much, or so many seconds.
+SHARED, SEEN_S = 0.5, 1.0
 # Of a window the reply holds a timeline, of these modes one utterance whose times are known.
 ONE_UTTERANCE = ("given", "online")
 
@@ -54,6 +58,20 @@ class Part:
 def clock(seconds: float) -> str:
     """A time as `MM:SS`, to the second below."""
     return f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"
+
+
+def shown(first: float, last: float, begin: float, end: float) -> tuple[float, float] | None:
+    """When an utterance is seen in what is fed from `begin` to `end`, in seconds from `begin`; None where it is not, or
+    too little of it."""
+    start, stop = max(first, begin), min(last, end)
+    return (start - begin, stop - begin) if stop - start >= min(SEEN_S, SHARED * (last - first)) > 0 else None
+
+
+def whole_seconds(first: float, last: float, length: float) -> tuple[int, int]:
+    """A time within what is fed, `length` seconds long, as MM:SS can say it: rounded, a second at the least, and never
+    from the end on."""
+    start = min(round(first), max(0, math.ceil(length) - 1))
+    return start, max(round(last), start + 1)
 
 
 def by_index(replies: Iterable[Reply]) -> dict[int, list[Reply]]:

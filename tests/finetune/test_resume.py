@@ -15,7 +15,7 @@ import pytest
 
 from finetune import state, train
 from finetune.recipe import Recipe, ValidationPart
-from finetune.run import fit
+from finetune.run import configuration, fit
 from finetune.save import save_adapter
 from finetune.session import Session
 from infer.adapters import weight_shapes
@@ -64,6 +64,13 @@ def test_a_run_is_not_resumed_on_another_base(own: Recipe, tmp_path: Path) -> No
     (base / "tiny.json").write_text(json.dumps({**card, "seed": 9}))
     with pytest.raises(ValueError, match="its data or its base model changed"):
         fit(own, tmp_path / "run", resume=True)
+
+
+def test_what_came_later_does_not_make_it_another_run(own: Recipe) -> None:
+    """Times between media (stream.marks) are written down where they are used."""
+    assert "marks" not in configuration(own)["stream"]
+    marked = dataclasses.replace(own, stream=dataclasses.replace(own.stream, marks=True))
+    assert configuration(marked)["stream"]["marks"] is True
 
 
 def test_what_is_not_learned_may_change(own: Recipe, tmp_path: Path) -> None:
