@@ -14,7 +14,7 @@ from infer.feed import PART, Question
 from infer.media import probe
 from infer.stream.parts import Part, Segment, clock
 from infer.stream.pauses import HOP_S, loudness, quietest, speech
-from infer.stream.stretches import stretches, tokens
+from infer.stream.stretches import near, stretches, tokens
 from infer.stream.windows import MOST_OVERLAP, SHORTEST_S, cut_between, fits_whole, longest_window, plan_windows
 from prompts.render import MARKS
 from prompts.schema import Schema, schema
@@ -54,8 +54,8 @@ class StreamOptions:
     recall: int = 6
     """Utterances before (given: before and after) that a part is told of."""
     segments: Literal["auto", "sentences", "gold", "sound"] = "auto"
-    """Where the times of utterances come from (given, online): sentence times of the data, the gold timeline, or the
-    loudness of the sound. auto: sentence times where there are any, else the sound."""
+    """Where the times of utterances come from (given, online, marks): sentence times of the data, the gold timeline, or
+    the loudness of the sound. auto: sentence times where there are any, else the sound."""
     marks: bool = False
     """Write times between pictures and sound (whole, windows): what is fed is cut in the pauses between utterances, and
     each stretch stands behind the time of its utterance, as `segments` finds it."""
@@ -159,11 +159,16 @@ def _marked(
     whole_fits = not thinned and (room is None or tokens(whole.stretches, clip, fed, factor) <= room)
     if options.mode == "whole" or (options.mode == "auto" and whole_fits):
         return [whole]
-    left = math.inf if room is None else room - SUMMARY_TOKENS - options.recall * RECALL_TOKENS
-    window_s = options.window_s
+    window_s = min(options.window_s, fed.max_frames / fed.fps) if fed.video and clip.has_video else options.window_s
+    left = math.inf
+    if room is not None:
+        left = room - SUMMARY_TOKENS - options.recall * RECALL_TOKENS
+        window_s = longest_window(clip, window_s, fed, factor, int(left))
     while True:
         cut = _cut_windows(sample, clip, window_s, options.overlap_s, heard)
-        parts = [replace(part, stretches=stretches(segments, *part.media)) for part in cut] or [whole]
+        parts = [replace(part, stretches=stretches(near(segments, *part.media), *part.media)) for part in cut] or [
+            whole
+        ]
         most = max(tokens(part.stretches, clip, fed, factor) for part in parts)
         if most <= left:
             return parts

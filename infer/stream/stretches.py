@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import zip_longest
 
@@ -32,6 +33,16 @@ def stretches(segments: Sequence[Segment], begin: float, end: float) -> tuple[St
             found.append((start, stop, ", ".join(marks)))
             start, marks = stop, []
     return tuple(found) or ((begin, end, ""),)
+
+
+def near(segments: Sequence[Segment], begin: float, end: float) -> Sequence[Segment]:
+    """Those of the utterances (in the order of their starts) that may be seen from `begin` to `end`: few of an hour's."""
+    longest = max((last - first for first, last, _ in segments), default=0.0)
+    return segments[bisect_left(segments, begin - longest, key=_start) : bisect_left(segments, end, key=_start)]
+
+
+def _start(segment: Segment) -> float:
+    return segment[0]
 
 
 def tokens(found: Sequence[Stretch], info: ClipInfo, options: MediaOptions, factor: int) -> int:

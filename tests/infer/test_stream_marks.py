@@ -18,7 +18,7 @@ from infer.store import RunStore, read_replies
 from infer.stream.ask import ask_stream
 from infer.stream.modes import SUMMARY_TOKENS, StreamOptions, Told, part_sample, plan, text_tokens
 from infer.stream.parts import Segment, clock, shown, whole_seconds
-from infer.stream.stretches import stretches
+from infer.stream.stretches import near, stretches
 from prompts.render import MARKS, STRETCHED
 from tasks.synthetic.long import generate_long
 from tasks.synthetic.stream import SYNTHETIC_STREAM
@@ -50,6 +50,7 @@ def test_stretches_cover_what_is_fed_and_name_every_utterance_once(
     assert (found[0][0], found[-1][1]) == (begin, end)
     assert all(one[1] == after[0] for one, after in pairwise(found))
     assert len(found) == 1 or all(stop - start >= 1.0 for start, stop, _ in found)
+    assert stretches(near(known, begin, end), begin, end) == found
     told = [mark for *_, marks in found for mark in marks.split(", ") if mark]
     seen = [(each, span) for each in known if (span := shown(each[0], each[1], begin, end))]
     assert told == ["-".join(map(clock, whole_seconds(*span, end - begin))) for _, span in seen]
@@ -178,6 +179,10 @@ def test_an_hour_is_not_fed_at_once(samples: list[Sample]) -> None:
     auto = dataclasses.replace(WINDOWS, mode="auto")
     assert {part.mode for part in plan(samples[1], few, auto, None)} == {"windows"}
     assert [part.mode for part in plan(samples[0], question("auto"), auto, None)] == ["whole"]
+    endless = dataclasses.replace(auto, window_s=3600.0)
+    for part in plan(samples[1], few, endless, None):
+        assert part.mode == "windows"
+        assert part.end_s - part.start_s <= 20, "40 frames at 2 a second"
 
 
 @pytest.mark.parametrize("apart_s", [1.3, 2.2, 4.0])
