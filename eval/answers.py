@@ -100,7 +100,7 @@ def answer_of_parts(sample_id: str, replies: Sequence[Reply], kind: Timeline) ->
 
     The utterances of its value say in `parts` where they come from. `dropped` names every part without an answer
     (`part[2]:truncated`, `part[3]:error`) and what parts dropped. Where no part can be read, the answer is that of the
-    first part: a reason, or an error.
+    first part: a reason, or an error. A whole, the only part, is read as a reply about the clip.
     """
     stored = by_index(replies)
     count = max((int((tried[-1].part or {})["of"]) for tried in stored.values()), default=0)

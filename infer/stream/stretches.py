@@ -36,7 +36,7 @@ def stretches(segments: Sequence[Segment], begin: float, end: float) -> tuple[St
 
 
 def near(segments: Sequence[Segment], begin: float, end: float) -> Sequence[Segment]:
-    """Those of the utterances (in the order of their starts) that may be seen from `begin` to `end`: few of an hour's."""
+    """Those of the utterances, given in the order of their starts, that may be seen from `begin` to `end`."""
     longest = max((last - first for first, last, _ in segments), default=0.0)
     return segments[bisect_left(segments, begin - longest, key=_start) : bisect_left(segments, end, key=_start)]
 
