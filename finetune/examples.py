@@ -169,14 +169,14 @@ def positions(thinker: Any, tokens: Tensor, media: Sequence[Encoded], *, interle
 
     transformers gives Qwen3-Omni fractions of a step for the times of frames, and carries them on; vLLM cuts them off
     at each medium, and so does this: what is learned from is what is asked with. vLLM takes one frame rate a question
-    too, that of its first pictures (infer/vllm_engine.py).
+    too, that of the most frames (infer/vllm_engine.py).
     """
     import torch
 
     config = thinker.config
     pictures = iter([one for one in media if one.video is not None])
     sounds = iter([one for one in media if one.audio is not None])
-    seconds = next((one.seconds for one in media if one.video is not None), 0.0)
+    longest = max((one for one in media if one.video is not None), key=lambda one: one.grid[0], default=Encoded())
     both = interleave and all(any(getattr(one, name) is not None for one in media) for name in ("video", "audio"))
     opening = [config.vision_start_token_id, *([] if both else [config.audio_start_token_id])]
     starts = torch.isin(tokens, torch.tensor(opening)).nonzero()[:, 0].tolist()
@@ -193,7 +193,7 @@ def positions(thinker: Any, tokens: Tensor, media: Sequence[Encoded], *, interle
             torch.ones_like(piece)[None],
             both,
             torch.tensor([sound.mels]) if sound else None,
-            torch.tensor([seconds]) if picture else None,
+            torch.tensor([longest.seconds]) if picture else None,
         )
         found.append(places[:, 0].floor().long() + (int(found[-1].max()) + 1 if found else 0))
     return torch.cat(found, 1)

@@ -175,7 +175,8 @@ class VllmEngine:
         if pictures:
             data["video"] = [clip.frames for clip in pictures]
             options |= {
-                "fps": pictures[0].fps,
+                # One rate a question is taken: that of the most frames (finetune/examples.py positions does the same).
+                "fps": max(pictures, key=lambda clip: 0 if clip.frames is None else len(clip.frames)).fps,
                 "do_sample_frames": False,
                 # The frames have their size already; these bounds keep it.
                 "size": {"shortest_edge": 1, "longest_edge": 1 << 40},

@@ -57,7 +57,7 @@ def session_of(base: str, data: Path, work: Path) -> Session:
 def in_stretches(sample: Sample) -> Sample:
     """A clip in two stretches, each behind its time; they last differently long, so their frame rates differ."""
     (medium,) = sample.media
-    media = tuple(dataclasses.replace(medium, start_s=first, end_s=last) for first, last in ((0.0, 0.9), (0.9, 2.2)))
+    media = tuple(dataclasses.replace(medium, start_s=first, end_s=last) for first, last in ((0.0, 0.5), (0.5, None)))
     marks = ["00:00-00:01", "00:01-00:02"]
     return dataclasses.replace(sample, id=f"{sample.id} in stretches", media=media, meta={MARKS: marks})
 
