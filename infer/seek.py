@@ -57,7 +57,8 @@ def index_for(path: Path, container: Any, start: float, end: float) -> Index | N
     length = (container.duration or 0) / av.time_base
     wanted = min(end, length) - start
     share = SHORT_SHARE if length <= LONG_S else LONG_SHARE
-    if wanted > share * length or container.format.name.split(",")[0] not in SEEKING:
+    # Of a window beyond the end there is nothing to seek: reading the file says so.
+    if not 0 < wanted <= share * length or container.format.name.split(",")[0] not in SEEKING:
         return None
     status = path.stat()
     return _index(path, status.st_size, status.st_mtime_ns, status.st_ino)

@@ -26,7 +26,7 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-WANTED = {"given": 0.4, "whole": 0.3}
+WANTED = {"given": 0.4, "whole": 0.2}
 
 
 @pytest.fixture(scope="module", params=WANTED)
